@@ -1,0 +1,119 @@
+package link
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// Why there is no connection. Dial's errors are a *DialError around one of the
+// first five; Conn.Err and Publish give one of the last three.
+var (
+	// ErrUnreachable means that nobody answered at the address, or not in time,
+	// or not in MQTT.
+	ErrUnreachable = errors.New("no broker answers")
+
+	// ErrTLS means that the two sides do not trust each other.
+	ErrTLS = errors.New("the encrypted connection was refused")
+
+	// ErrCredentials means a wrong name or password, or one that may not
+	// connect.
+	ErrCredentials = errors.New("the broker refuses this user name and password")
+
+	// ErrRefused means that the broker answered and wants no such client.
+	ErrRefused = errors.New("the broker refuses the connection")
+
+	// ErrSubscription means that the broker does not let this user hear a topic.
+	ErrSubscription = errors.New("the broker refuses a subscription")
+
+	// ErrLost means that the connection broke, or that the broker ended it.
+	ErrLost = errors.New("connection lost")
+
+	// ErrClosed means that Close ended the connection.
+	ErrClosed = errors.New("connection closed")
+
+	// ErrAbandoned means that Abandon ended the connection.
+	ErrAbandoned = errors.New("connection abandoned")
+)
+
+// DialError says why a broker could not be used.
+type DialError struct {
+	Address string
+
+	// Reason is one of the sentinels above.
+	Reason error
+
+	// Cause is the error below it.
+	Cause error
+}
+
+// Error gives address, reason and cause.
+func (e *DialError) Error() string {
+	return fmt.Sprintf("link: dial %s: %v: %v", e.Address, e.Reason, e.Cause)
+}
+
+// Unwrap gives reason and cause.
+func (e *DialError) Unwrap() []error { return []error{e.Reason, e.Cause} }
+
+// errCut replaces net.ErrClosed on its way into the library, which takes a
+// connection "closed" by somebody else for its own doing and would wait for
+// ever.
+var errCut = errors.New("cut by this side")
+
+// refusal finds the reason in what the library says of a failed CONNECT.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword),
+		errors.Is(err, packets.ErrorRefusedNotAuthorised):
+		return ErrCredentials
+	case errors.Is(err, packets.ErrorRefusedBadProtocolVersion),
+		errors.Is(err, packets.ErrorRefusedIDRejected),
+		errors.Is(err, packets.ErrorRefusedServerUnavailable):
+		return ErrRefused
+	case isTLS(err):
+		return ErrTLS
+	default:
+		return ErrUnreachable
+	}
+}
+
+// causeOf strips the library's "network Error" from what lies below it.
+func causeOf(err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, packets.ErrorNetworkError) {
+		err = several.Unwrap()[1]
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("it hung up without an answer: %w", err)
+	}
+	return err
+}
+
+// isTLS reports whether err says that trust, and not the network, is missing.
+// In TLS 1.3 a refused client certificate shows only when the first answer is
+// read.
+func isTLS(err error) bool {
+	var (
+		alert   tls.AlertError
+		header  tls.RecordHeaderError
+		verify  *tls.CertificateVerificationError
+		unknown x509.UnknownAuthorityError
+	)
+	return errors.As(err, &alert) || errors.As(err, &header) || errors.As(err, &verify) || errors.As(err, &unknown)
+}
+
+// lossOf puts the common causes of a loss in words.
+func lossOf(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: the broker closed it", ErrLost)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: the broker takes no more bytes: %w", ErrLost, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+}

@@ -1,0 +1,223 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sourire/internal/link"
+	"sourire/internal/mosquittotest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// deadline is far above what anything here takes.
+const deadline = 20 * time.Second
+
+func context20(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// dial connects and hands out what arrives.
+func dial(t *testing.T, o link.Options) (*link.Conn, <-chan link.Message) {
+	t.Helper()
+	got := make(chan link.Message, 10_000)
+	o.Handler = func(m link.Message) { got <- m }
+	c, err := link.Dial(context20(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, got
+}
+
+func publish(t *testing.T, c *link.Conn, m link.Message) {
+	t.Helper()
+	if err := c.Publish(context20(t), m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func receive(t *testing.T, got <-chan link.Message) link.Message {
+	t.Helper()
+	select {
+	case m := <-got:
+		return m
+	case <-time.After(deadline):
+		t.Fatal("no message arrived")
+		return link.Message{}
+	}
+}
+
+func awaitLost(t *testing.T, c *link.Conn) {
+	t.Helper()
+	select {
+	case <-c.Lost():
+	case <-time.After(deadline):
+		t.Fatal("the connection was not seen to be lost")
+	}
+}
+
+func TestConn_Publish(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	hub, got := dial(t, link.Options{Address: b.URL(), ClientID: "hub", Subscriptions: []string{"a/+/journal", "a/#"}})
+	kiosk, _ := dial(t, link.Options{Address: b.URL(), ClientID: "k1"})
+
+	for qos := range byte(2) {
+		const n = 500
+		for i := range n {
+			publish(t, kiosk, link.Message{Topic: "a/k1/journal", Payload: fmt.Appendf(nil, "%d", i), QoS: qos})
+		}
+		for i := range n {
+			m := receive(t, got)
+			if want := fmt.Sprint(i); string(m.Payload) != want || m.Topic != "a/k1/journal" || m.QoS != 0 || m.Retained {
+				t.Fatalf("QoS %d: got %s %q, want %q", qos, m.Topic, m.Payload, want)
+			}
+		}
+	}
+	if err := hub.Err(); err != nil {
+		t.Errorf("got Err %v on a standing connection", err)
+	}
+	select {
+	case m := <-got:
+		t.Errorf("got %s %q twice: overlapping filters", m.Topic, m.Payload)
+	default:
+	}
+}
+
+func TestConn_Publish_retained(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	hub, _ := dial(t, link.Options{Address: b.URL(), ClientID: "hub"})
+	publish(t, hub, link.Message{Topic: "k1/plan", Payload: []byte("plan"), QoS: 1, Retained: true})
+	_, got := dial(t, link.Options{Address: b.URL(), ClientID: "k1", Subscriptions: []string{"k1/plan"}})
+	if m := receive(t, got); string(m.Payload) != "plan" || !m.Retained {
+		t.Errorf("got %+v, want the retained plan", m)
+	}
+}
+
+func TestConn_Publish_afterTheEnd(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	for name, c := range map[string]struct {
+		end  func(*link.Conn)
+		want error
+	}{
+		"close":   {(*link.Conn).Close, link.ErrClosed},
+		"abandon": {(*link.Conn).Abandon, link.ErrAbandoned},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, _ := dial(t, link.Options{Address: b.URL(), ClientID: "k1"})
+			c.end(conn)
+			awaitLost(t, conn)
+			goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			if err := conn.Err(); !errors.Is(err, c.want) {
+				t.Errorf("got Err %v, want %v", err, c.want)
+			}
+			if err := conn.Publish(t.Context(), link.Message{Topic: "x"}); !errors.Is(err, c.want) {
+				t.Errorf("got %v from Publish, want %v", err, c.want)
+			}
+			conn.Close()
+			conn.Abandon()
+		})
+	}
+}
+
+func TestConn_will(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	_, got := dial(t, link.Options{Address: b.URL(), ClientID: "hub", Subscriptions: []string{"state/#"}})
+	connect := func() *link.Conn {
+		c, _ := dial(t, link.Options{Address: b.URL(), ClientID: "k1", Will: &link.Message{
+			Topic: "state/k1", Payload: []byte("lost"), QoS: 1, Retained: true,
+		}})
+		return c
+	}
+	connect().Close()
+	c := connect()
+	publish(t, c, link.Message{Topic: "state/k1", Payload: []byte("here"), QoS: 1})
+	c.Abandon()
+	for _, want := range []string{"here", "lost"} { // nothing of the first: it was closed
+		if m := receive(t, got); string(m.Payload) != want {
+			t.Errorf("got %q, want %q", m.Payload, want)
+		}
+	}
+}
+
+func TestConn_Lost(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	c, _ := dial(t, link.Options{Address: b.URL(), ClientID: "k1"})
+	b.Kill()
+	awaitLost(t, c)
+	if err := c.Err(); !errors.Is(err, link.ErrLost) {
+		t.Errorf("got %v, want %v", err, link.ErrLost)
+	}
+	if err := c.Publish(t.Context(), link.Message{Topic: "x", QoS: 1}); !errors.Is(err, link.ErrLost) {
+		t.Errorf("got %v from Publish, want %v", err, link.ErrLost)
+	}
+	b.Restart()
+	again, got := dial(t, link.Options{Address: b.URL(), ClientID: "k1", Subscriptions: []string{"x"}})
+	publish(t, again, link.Message{Topic: "x", Payload: []byte("y"), QoS: 1})
+	receive(t, got)
+}
+
+func TestConn_takenOver(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	first, _ := dial(t, link.Options{Address: b.URL(), ClientID: "k1"})
+	second, _ := dial(t, link.Options{Address: b.URL(), ClientID: "k1"})
+	awaitLost(t, first)
+	publish(t, second, link.Message{Topic: "x", QoS: 1})
+}
+
+// Many goroutines publish while the connection is cut under them.
+func TestConn_Abandon_busy(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	for round := range 20 {
+		end := (*link.Conn).Abandon
+		if round%2 == 1 {
+			end = (*link.Conn).Close
+		}
+		var arrived atomic.Int64
+		flowing := make(chan struct{})
+		c, err := link.Dial(context20(t), link.Options{
+			Address: b.URL(), ClientID: "k1", Subscriptions: []string{"x"},
+			Handler: func(link.Message) {
+				if arrived.Add(1) == 20 {
+					close(flowing)
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		const writers = 8
+		for range writers {
+			go func() {
+				var err error
+				for err == nil {
+					err = c.Publish(context.Background(), link.Message{Topic: "x", Payload: make([]byte, 4096), QoS: 1})
+				}
+				done <- err
+			}()
+		}
+		<-flowing
+		start := time.Now()
+		end(c)
+		if took := time.Since(start); took > 8*time.Second {
+			t.Errorf("the end took %v", took)
+		}
+		after := arrived.Load()
+		for range writers {
+			<-done
+		}
+		if now := arrived.Load(); now != after {
+			t.Errorf("%d messages arrived after the end", now-after)
+		}
+	}
+}
