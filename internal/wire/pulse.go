@@ -1,0 +1,77 @@
+package wire
+
+import "sourire/internal/feedback"
+
+// State is a kiosk's birth on …/state, retained; with Online false and the same
+// Session it is also the will that the broker publishes when the link is lost.
+type State struct {
+	V       int             `json:"v"`
+	Session int64           `json:"session"` // rises with each connection of this kiosk
+	Online  bool            `json:"online"`
+	Version string          `json:"version"`
+	Boot    feedback.Boot   `json:"boot"`
+	Epoch   feedback.Epoch  `json:"epoch"`
+	Oldest  feedback.Seq    `json:"oldest"`
+	Next    feedback.Seq    `json:"next"`
+	Plan    feedback.PlanID `json:"plan"`
+	At      int64           `json:"at,omitempty"` // kiosk time, Unix ms, 0 while its clock is not trusted
+}
+
+// Health is how a kiosk is, every minute on …/health.
+type Health struct {
+	V       int            `json:"v"`
+	Session int64          `json:"session"`
+	Epoch   feedback.Epoch `json:"epoch"`
+	Next    feedback.Seq   `json:"next"`
+	Queue   int64          `json:"queue"` // records not yet acknowledged
+	At      int64          `json:"at,omitempty"`
+	// Presses not yet acknowledged, and all since the journal began.
+	QueuedPresses int64   `json:"queued_presses"`
+	Presses       int64   `json:"presses"`
+	DiskFree      int64   `json:"disk_free"`     // bytes
+	DaysLeft      float64 `json:"days_left"`     // of capacity at this kiosk's own pace
+	WriteMicros   int64   `json:"write_us"`      // slowest durable append of the last minute
+	ClockTrusted  bool    `json:"clock_trusted"` // the system holds its clock to be synchronised
+	MemoryBytes   int64   `json:"memory"`
+}
+
+// Words are the texts of a plan in one language.
+type Words struct {
+	Question string   `json:"question"`
+	Thanks   string   `json:"thanks"`
+	Faces    []string `json:"faces,omitempty"` // worst first, for people who cannot see them
+}
+
+// Plan is what a kiosk must run, on …/plan, retained. Its id is the hash of its
+// bytes. Absent fields leave the kiosk's own settings in force.
+type Plan struct {
+	V          int                   `json:"v"`
+	Site       feedback.SiteID       `json:"site"`
+	Touchpoint feedback.TouchpointID `json:"touchpoint"`
+	Survey     feedback.SurveyID     `json:"survey"`
+	Scale      feedback.ScaleID      `json:"scale"`
+	Words      map[string]Words      `json:"words,omitempty"` // by BCP 47 language
+}
+
+// Asked returns what presses under this plan answer, or why it is no plan.
+func (p Plan) Asked() (feedback.Asked, error) {
+	r := &arrayReader{}
+	a := feedback.Asked{
+		Site:       parsed(r, string(p.Site), feedback.ParseSiteID),
+		Touchpoint: parsed(r, string(p.Touchpoint), feedback.ParseTouchpointID),
+		Survey:     parsed(r, string(p.Survey), feedback.ParseSurveyID),
+		Scale:      parsed(r, string(p.Scale), feedback.ParseScale).ID,
+	}
+	return a, r.err
+}
+
+// Hub is the hub's own state on HubState, retained, and its will. A kiosk that
+// sees another store or a higher term announces itself; a lower term of the
+// same store is ignored.
+type Hub struct {
+	V      int    `json:"v"`
+	Online bool   `json:"online"`
+	Store  string `json:"store"`
+	Term   int64  `json:"term"`
+	Since  int64  `json:"since"` // Unix milliseconds
+}
