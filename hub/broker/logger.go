@@ -1,0 +1,82 @@
+package broker
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A client that is refused again and again writes a line each time. In each
+// logWindow, at most logLines reach the log.
+const (
+	logWindow = time.Minute
+	logLines  = 60
+)
+
+// logger hands the server's lines to slog. Its Fatalf notes the error and does
+// not exit.
+type logger struct {
+	to *slog.Logger
+
+	mu     sync.Mutex
+	fatal  error
+	since  time.Time // begin of the window
+	lines  int       // in the window
+	hidden int       // above logLines in the window
+}
+
+// Noticef and the other methods implement server.Logger. What the server wants
+// noticed is its own life; ours is told by the hub.
+func (l *logger) Noticef(format string, v ...any) { l.to.Debug("broker: " + fmt.Sprintf(format, v...)) }
+
+// Debugf drops its line: the server's debugging was not asked for.
+func (l *logger) Debugf(string, ...any) {}
+
+// Tracef drops its line.
+func (l *logger) Tracef(string, ...any) {}
+
+// Warnf warns.
+func (l *logger) Warnf(format string, v ...any) { l.limited(fmt.Sprintf(format, v...)) }
+
+// Errorf warns too: the server's errors are what its clients do wrong.
+func (l *logger) Errorf(format string, v ...any) { l.limited(fmt.Sprintf(format, v...)) }
+
+// Fatalf is called where the server alone would exit.
+func (l *logger) Fatalf(format string, v ...any) {
+	err := fmt.Errorf(format, v...)
+	l.mu.Lock()
+	if l.fatal == nil {
+		l.fatal = err
+	}
+	l.mu.Unlock()
+	l.to.Error("broker: " + err.Error())
+}
+
+func (l *logger) limited(line string) {
+	l.mu.Lock()
+	hidden := 0
+	if now := time.Now(); now.Sub(l.since) > logWindow {
+		hidden = l.hidden
+		l.since, l.lines, l.hidden = now, 0, 0
+	}
+	l.lines++
+	quiet := l.lines > logLines
+	if quiet {
+		l.hidden++
+	}
+	l.mu.Unlock()
+	if hidden > 0 {
+		l.to.Warn("broker: lines left out", "lines", hidden)
+	}
+	if !quiet {
+		l.to.Warn("broker: " + line)
+	}
+}
+
+// cause is what Fatalf noted.
+func (l *logger) cause() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
