@@ -60,6 +60,9 @@ func (e *DialError) Error() string {
 // Unwrap gives reason and cause.
 func (e *DialError) Unwrap() []error { return []error{e.Reason, e.Cause} }
 
+// errProtocol marks what no broker would send.
+var errProtocol = errors.New("not MQTT 3.1.1")
+
 // errCut replaces net.ErrClosed on its way into the library, which takes a
 // connection "closed" by somebody else for its own doing and would wait for
 // ever.
@@ -87,10 +90,14 @@ func causeOf(err error) error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, packets.ErrorNetworkError) {
 		err = several.Unwrap()[1]
 	}
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		return fmt.Errorf("it hung up without an answer: %w", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("it accepts the connection and says nothing: %w", err)
+	default:
+		return err
 	}
-	return err
 }
 
 // isTLS reports whether err says that trust, and not the network, is missing.

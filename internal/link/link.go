@@ -60,6 +60,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 }
 
 func (c *Conn) clientOptions(o Options) *mqtt.ClientOptions {
+	keepAlive := (o.KeepAlive + time.Second - 1).Truncate(time.Second)
 	opts := mqtt.NewClientOptions().
 		SetProtocolVersion(4).
 		SetClientID(o.ClientID).
@@ -70,8 +71,8 @@ func (c *Conn) clientOptions(o Options) *mqtt.ClientOptions {
 		SetConnectRetry(false).
 		SetStore(mqtt.NewMemoryStore()).
 		SetOrderMatters(true).
-		SetKeepAlive((o.KeepAlive + time.Second - 1).Truncate(time.Second)).
-		SetPingTimeout(pingTimeout).
+		SetKeepAlive(keepAlive).
+		SetPingTimeout(min(keepAlive, maxPingTimeout)).
 		SetConnectTimeout(o.ConnectTimeout).
 		SetWriteTimeout(handoverTimeout).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { c.end(lossOf(err)) }).

@@ -19,9 +19,10 @@ const (
 	// DefaultConnectTimeout bounds Dial, from the first byte to the last SUBACK.
 	DefaultConnectTimeout = 15 * time.Second
 
-	// pingTimeout is how long a ping waits for its answer. A dead peer is
-	// noticed within keep alive + pingTimeout + 5 s (the library's own tick).
-	pingTimeout = 10 * time.Second
+	// maxPingTimeout is how long a ping waits for its answer, where the keep
+	// alive is not shorter. A dead peer is noticed within the keep alive, this
+	// and 5 s, the library's own tick.
+	maxPingTimeout = 10 * time.Second
 
 	// writeTimeout bounds one packet's way into the socket. A full batch of
 	// 64 KiB takes 16 s on a line of 32 kbit/s.
