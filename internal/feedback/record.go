@@ -49,6 +49,9 @@ type EpochBegan struct {
 	ParentLast Seq   // the last record both sides are known to share
 	ParentHash Hash  // the running hash there
 	Why        string
+	// Again is how many records of the parent follow here once more, because
+	// the hub holds others under their numbers.
+	Again int64
 }
 
 // Asked is what a press answers.

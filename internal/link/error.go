@@ -1,12 +1,11 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -68,9 +67,20 @@ var errProtocol = errors.New("not MQTT 3.1.1")
 // ever.
 var errCut = errors.New("cut by this side")
 
-// refusal finds the reason in what the library says of a failed CONNECT.
-func refusal(err error) error {
+// dialError finds the reason in an error of the network, of TLS or of the
+// library. The end of ctx is a better cause than what closing the socket then
+// brought about.
+func dialError(ctx context.Context, address string, err error) error {
+	if ctx.Err() != nil {
+		return &DialError{Address: address, Reason: ErrUnreachable, Cause: context.Cause(ctx)}
+	}
+	return &DialError{Address: address, Reason: reasonOf(err), Cause: causeOf(err)}
+}
+
+func reasonOf(err error) error {
 	switch {
+	case errors.Is(err, ErrSubscription):
+		return ErrSubscription
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword),
 		errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		return ErrCredentials
@@ -85,42 +95,25 @@ func refusal(err error) error {
 	}
 }
 
-// causeOf strips the library's "network Error" from what lies below it.
-func causeOf(err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, packets.ErrorNetworkError) {
-		err = several.Unwrap()[1]
-	}
-	switch {
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("it hung up without an answer: %w", err)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("it accepts the connection and says nothing: %w", err)
-	default:
-		return err
-	}
-}
-
 // isTLS reports whether err says that trust, and not the network, is missing.
 // In TLS 1.3 a refused client certificate shows only when the first answer is
 // read.
 func isTLS(err error) bool {
 	var (
-		alert   tls.AlertError
-		header  tls.RecordHeaderError
-		verify  *tls.CertificateVerificationError
-		unknown x509.UnknownAuthorityError
+		alert  tls.AlertError
+		verify *tls.CertificateVerificationError
 	)
-	return errors.As(err, &alert) || errors.As(err, &header) || errors.As(err, &verify) || errors.As(err, &unknown)
+	return errors.As(err, &alert) || errors.As(err, &verify)
 }
 
-// lossOf puts the common causes of a loss in words.
-func lossOf(err error) error {
-	switch {
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: the broker closed it", ErrLost)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: the broker takes no more bytes: %w", ErrLost, err)
-	default:
-		return fmt.Errorf("%w: %w", ErrLost, err)
+// causeOf strips the library's "network Error" from what lies below it, and
+// puts the commonest cause in words.
+func causeOf(err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, packets.ErrorNetworkError) {
+		err = several.Unwrap()[1]
 	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the other side hung up: %w", err)
+	}
+	return err
 }

@@ -15,16 +15,16 @@ import (
 // Conn is one connection to a broker. Its methods may be called from several
 // goroutines.
 type Conn struct {
-	address string
-	client  mqtt.Client
-	socket  *socket
-	lost    chan struct{} // closed by end, once
+	client mqtt.Client
+	socket *socket
+	lost   chan struct{} // closed by end, once
 
-	// publishing counts the calls into the library that may outlive Publish.
-	publishing sync.WaitGroup
+	// handing counts messages on their way into the library. Nothing is added
+	// once why is set.
+	handing sync.WaitGroup
 
 	mu  sync.Mutex
-	why error // why the connection ended, or will in a moment; first one wins
+	why error // why the connection has ended, or will in a moment; the first reason stays
 }
 
 // Dial connects, subscribes and returns when the broker has granted every
@@ -42,25 +42,22 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Closing the socket is what ends the library's waits.
-	release := context.AfterFunc(ctx, func() { _ = s.Close() })
-	c := &Conn{address: o.Address, socket: s, lost: make(chan struct{})}
+	c := &Conn{socket: s, lost: make(chan struct{})}
+	s.onEnd = c.ending
 	c.client = mqtt.NewClient(c.clientOptions(o))
-	if err = c.connect(ctx); err == nil {
-		err = c.subscribe(ctx, o.Subscriptions)
-	}
+	release := context.AfterFunc(ctx, func() { _ = s.Close() }) // ends the library's waits
+	err = c.connect(o.Subscriptions)
 	if !release() && err == nil {
-		err = &DialError{Address: o.Address, Reason: ErrUnreachable, Cause: context.Cause(ctx)}
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		c.Abandon()
-		return nil, err
+		return nil, dialError(ctx, o.Address, err)
 	}
 	return c, nil
 }
 
 func (c *Conn) clientOptions(o Options) *mqtt.ClientOptions {
-	keepAlive := (o.KeepAlive + time.Second - 1).Truncate(time.Second)
 	opts := mqtt.NewClientOptions().
 		SetProtocolVersion(4).
 		SetClientID(o.ClientID).
@@ -71,11 +68,11 @@ func (c *Conn) clientOptions(o Options) *mqtt.ClientOptions {
 		SetConnectRetry(false).
 		SetStore(mqtt.NewMemoryStore()).
 		SetOrderMatters(true).
-		SetKeepAlive(keepAlive).
-		SetPingTimeout(min(keepAlive, maxPingTimeout)).
+		SetKeepAlive(o.KeepAlive).
+		SetPingTimeout(2 * c.socket.silence). // the socket is faster
 		SetConnectTimeout(o.ConnectTimeout).
 		SetWriteTimeout(handoverTimeout).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) { c.end(lossOf(err)) }).
+		SetConnectionLostHandler(func(mqtt.Client, error) { c.end() }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 			o.Handler(Message{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained()})
 		}).
@@ -88,18 +85,13 @@ func (c *Conn) clientOptions(o Options) *mqtt.ClientOptions {
 	return opts
 }
 
-// connect performs CONNECT and CONNACK.
-func (c *Conn) connect(ctx context.Context) error {
-	token := c.client.Connect()
-	<-token.Done() // bounded by the socket, which ctx closes
-	if err := token.Error(); err != nil {
-		return c.dialError(ctx, refusal(err), causeOf(err))
+// connect performs CONNECT and SUBSCRIBE. Its waits end with the socket.
+func (c *Conn) connect(filters []string) error {
+	connected := c.client.Connect()
+	<-connected.Done()
+	if err := connected.Error(); err != nil {
+		return err
 	}
-	return nil
-}
-
-// subscribe waits until the broker has granted every filter.
-func (c *Conn) subscribe(ctx context.Context, filters []string) error {
 	if len(filters) == 0 {
 		return nil
 	}
@@ -107,31 +99,21 @@ func (c *Conn) subscribe(ctx context.Context, filters []string) error {
 	for _, f := range filters {
 		wanted[f] = 0
 	}
-	token := c.client.SubscribeMultiple(wanted, nil).(*mqtt.SubscribeToken)
-	select {
-	case <-token.Done():
-	case <-ctx.Done():
-		return c.dialError(ctx, ErrUnreachable, ctx.Err())
+	subscribed := c.client.SubscribeMultiple(wanted, nil).(*mqtt.SubscribeToken)
+	<-subscribed.Done()
+	if err := subscribed.Error(); err != nil {
+		if why := c.Err(); why != nil {
+			err = why
+		}
+		return err
 	}
-	if err := token.Error(); err != nil {
-		return c.dialError(ctx, refusal(err), err)
-	}
-	granted := token.Result()
+	granted := subscribed.Result()
 	for _, f := range slices.Sorted(slices.Values(filters)) {
 		if code, ok := granted[f]; !ok || code > 2 {
-			return c.dialError(ctx, ErrSubscription, fmt.Errorf("topic %s", f))
+			return fmt.Errorf("%w: topic %s", ErrSubscription, f)
 		}
 	}
 	return nil
-}
-
-// dialError prefers the end of ctx as a reason to what its closing the socket
-// brought about.
-func (c *Conn) dialError(ctx context.Context, reason, cause error) error {
-	if ctx.Err() != nil {
-		reason, cause = ErrUnreachable, context.Cause(ctx)
-	}
-	return &DialError{Address: c.address, Reason: reason, Cause: cause}
 }
 
 // Publish sends m. It returns when a message of QoS 0 has been written to the
@@ -145,10 +127,10 @@ func (c *Conn) Publish(ctx context.Context, m Message) error {
 	c.mu.Lock()
 	if c.why != nil {
 		defer c.mu.Unlock()
-		return c.publishError(m, c.why)
+		return publishError(m, c.why)
 	}
-	// Handing over waits for the library's writer, whatever ctx says.
-	c.publishing.Go(func() { tokens <- c.client.Publish(m.Topic, m.QoS, m.Retained, m.Payload) })
+	// The library's writer takes m when it is free, whatever ctx says.
+	c.handing.Go(func() { tokens <- c.client.Publish(m.Topic, m.QoS, m.Retained, m.Payload) })
 	c.mu.Unlock()
 
 	var done <-chan struct{}
@@ -159,18 +141,21 @@ func (c *Conn) Publish(ctx context.Context, m Message) error {
 			done = token.Done()
 		case <-done:
 			if err := token.Error(); err != nil {
-				return c.publishError(m, err)
+				return publishError(m, fmt.Errorf("%w: %w", ErrLost, err))
+			}
+			if err := c.socket.written(); m.QoS == 0 && err != nil {
+				return publishError(m, fmt.Errorf("%w: %w", ErrLost, err))
 			}
 			return nil
 		case <-c.lost:
-			return c.publishError(m, c.Err())
+			return publishError(m, c.Err())
 		case <-ctx.Done():
-			return c.publishError(m, ctx.Err())
+			return publishError(m, ctx.Err())
 		}
 	}
 }
 
-func (c *Conn) publishError(m Message, err error) error {
+func publishError(m Message, err error) error {
 	return fmt.Errorf("link: publish %s: %w", m.Topic, err)
 }
 
@@ -186,11 +171,14 @@ func (c *Conn) Err() error {
 }
 
 // Close says goodbye, so that the broker drops the will, and waits until
-// nothing of the connection runs any more. It takes no longer than a few
-// seconds even where the broker has stopped reading, and may be called again.
+// nothing of the connection runs any more. It takes at most a few seconds where
+// the broker has stopped reading, and may be called again.
 func (c *Conn) Close() {
 	c.because(ErrClosed)
-	c.client.Disconnect(milliseconds(quiesce))
+	impatience := time.AfterFunc(quiesce, func() { _ = c.socket.Close() })
+	c.handing.Wait()
+	c.client.Disconnect(uint(quiesce.Milliseconds()))
+	impatience.Stop()
 	c.finish()
 }
 
@@ -201,18 +189,23 @@ func (c *Conn) Abandon() {
 	c.finish()
 }
 
-// finish waits for the library. With its socket closed, the longest wait left
-// in it is handoverTimeout.
+// finish cuts what is left and waits for the library, which takes no time once
+// its socket is closed.
 func (c *Conn) finish() {
 	_ = c.socket.Close()
-	c.client.Disconnect(milliseconds(2 * handoverTimeout)) // awaits an end that is under way
-	c.end(ErrLost)
-	c.publishing.Wait()
+	c.handing.Wait()
+	c.client.Disconnect(uint(handoverTimeout.Milliseconds()))
+	c.end()
 }
 
-func milliseconds(d time.Duration) uint { return uint(d.Milliseconds()) }
+// ending is called by the socket before the library hears of the end.
+func (c *Conn) ending(err error) {
+	c.because(fmt.Errorf("%w: %w", ErrLost, causeOf(err)))
+	c.handing.Wait()
+}
 
-// because notes why the connection is about to end.
+// because notes why the connection is about to end, and lets no more messages
+// in.
 func (c *Conn) because(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,8 +215,7 @@ func (c *Conn) because(why error) {
 }
 
 // end notes that the connection has ended.
-func (c *Conn) end(why error) {
-	c.because(why)
+func (c *Conn) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {

@@ -20,17 +20,17 @@ const (
 	DefaultConnectTimeout = 15 * time.Second
 
 	// maxPingTimeout is how long a ping waits for its answer, where the keep
-	// alive is not shorter. A dead peer is noticed within the keep alive, this
-	// and 5 s, the library's own tick.
+	// alive is not shorter. A dead peer is noticed within one and a half times
+	// the keep alive and this.
 	maxPingTimeout = 10 * time.Second
 
 	// writeTimeout bounds one packet's way into the socket. A full batch of
 	// 64 KiB takes 16 s on a line of 32 kbit/s.
 	writeTimeout = 20 * time.Second
 
-	// handoverTimeout bounds the wait for the library's writer goroutine, which
-	// is the only wait in it that neither a context nor closing can end.
-	handoverTimeout = 5 * time.Second
+	// handoverTimeout bounds a wait for the library's writer goroutine. It is
+	// longer than the longest write, which ends such a wait.
+	handoverTimeout = 30 * time.Second
 
 	// quiesce is how long Close gives the broker to take the DISCONNECT.
 	quiesce = time.Second
@@ -101,6 +101,7 @@ func (o Options) withDefaults() Options {
 	if o.KeepAlive <= 0 {
 		o.KeepAlive = DefaultKeepAlive
 	}
+	o.KeepAlive = (o.KeepAlive + time.Second - 1).Truncate(time.Second)
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = DefaultConnectTimeout
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"sync"
 	"time"
 )
 
@@ -14,34 +16,84 @@ import (
 // broker lets a quarter of it through.
 const maxPacket = 1 << 20
 
-// socket is what the library sees of the network. It makes up for habits of
-// it: pings and subscriptions are written without a deadline, headers are read
-// byte by byte, any announced length is allocated, a SUBACK with too many codes
-// is a panic, and a connection cut from outside goes unnoticed.
+// lastWords is how long a socket that takes no more bytes is still read, for a
+// TLS alert often says why.
+const lastWords = time.Second
+
+// socket is what the library sees of the network, and the only place where it
+// can learn that the network is gone. Its own ways to learn that have holes: a
+// publish that is handed over while the connection goes down waits for a writer
+// that has left, pings and subscriptions are written without a deadline, and a
+// connection cut from this side goes unnoticed. So every end comes out of Read:
+//
+//   - a failed Write is noted, reported as done, and lets Read fail;
+//   - silence of the other side lets Read fail, before the library's own clock;
+//   - Read tells the Conn first, which lets no new publish in and waits for
+//     those on their way, and only then the library.
+//
+// It also bounds lengths and codes that the library takes on trust, and reads in
+// larger pieces than the library's single bytes.
 type socket struct {
 	net.Conn
-	filters int // asked for in the one SUBSCRIBE
+	filters int           // asked for in the one SUBSCRIBE
+	silence time.Duration // longest pause of the other side
+	onEnd   func(error)   // called by Read before it fails
 
-	// Below belongs to the one goroutine that reads.
-	r    *bufio.Reader
-	left int // of the packet that is being read
+	// These belong to the one goroutine that reads.
+	buffer *bufio.Reader
+	left   int // of the packet that is being read
+
+	mu       sync.Mutex
+	writeErr error // the first one
 }
 
 // open connects to t, with TLS where it asks for it.
 func open(ctx context.Context, t target, o Options) (*socket, error) {
 	conn, err := o.Dialer(ctx, t.hostport)
 	if err != nil {
-		return nil, &DialError{Address: o.Address, Reason: ErrUnreachable, Cause: err}
+		return nil, dialError(ctx, o.Address, err)
 	}
 	if t.tls != nil {
 		secured := tls.Client(conn, t.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
-			return nil, &DialError{Address: o.Address, Reason: refusal(err), Cause: causeOf(err)}
+			return nil, dialError(ctx, o.Address, err)
 		}
 		conn = secured
 	}
-	return &socket{Conn: conn, filters: len(o.Subscriptions), r: bufio.NewReaderSize(conn, 16<<10)}, nil
+	s := &socket{
+		Conn:    conn,
+		filters: len(o.Subscriptions),
+		silence: o.KeepAlive*3/2 + min(o.KeepAlive, maxPingTimeout),
+	}
+	s.buffer = bufio.NewReaderSize(readFunc(s.fill), 16<<10)
+	return s, nil
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// fill reads from the network.
+func (s *socket) fill(p []byte) (int, error) {
+	if err := s.allow(s.silence); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("nothing was heard for %v: %w", s.silence, err)
+	}
+	return n, err
+}
+
+// allow gives the other side some time to say something.
+func (s *socket) allow(d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writeErr != nil {
+		d = lastWords
+	}
+	return s.Conn.SetReadDeadline(time.Now().Add(d))
 }
 
 // Read gives at most the rest of one packet.
@@ -50,12 +102,20 @@ func (s *socket) Read(p []byte) (n int, err error) {
 		s.left, err = s.nextPacket()
 	}
 	if err == nil {
-		n, err = s.r.Read(p[:min(len(p), s.left)])
+		n, err = s.buffer.Read(p[:min(len(p), s.left)])
 		s.left -= n
+	}
+	if err == nil {
+		return n, nil
+	}
+	if written := s.written(); written != nil && !isTLS(err) {
+		err = written
 	}
 	if errors.Is(err, net.ErrClosed) {
 		err = errCut
 	}
+	_ = s.Conn.Close() // lets the writes that are on their way fail
+	s.onEnd(err)
 	return n, err
 }
 
@@ -63,7 +123,7 @@ func (s *socket) Read(p []byte) (n int, err error) {
 // returns the length of the whole packet.
 func (s *socket) nextPacket() (int, error) {
 	for size := 2; size <= 5; size++ { // no packet is shorter than two bytes
-		head, err := s.r.Peek(size)
+		head, err := s.buffer.Peek(size)
 		if err != nil {
 			return 0, err
 		}
@@ -86,13 +146,36 @@ func (s *socket) nextPacket() (int, error) {
 	return 0, fmt.Errorf("%w: a length of more than four bytes", errProtocol)
 }
 
+// Write never fails; written tells.
 func (s *socket) Write(p []byte) (int, error) {
-	if err := s.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, fmt.Errorf("write deadline: %w", err)
+	err := s.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err == nil {
+		_, err = s.Conn.Write(p)
 	}
-	return s.Conn.Write(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("the broker takes no more bytes: %w", err)
+	}
+	if err != nil {
+		s.mu.Lock()
+		if s.writeErr == nil {
+			s.writeErr = err
+		}
+		s.mu.Unlock()
+		_ = s.allow(lastWords) // fails only where Read fails as well
+	}
+	return len(p), nil
 }
 
-// SetWriteDeadline does nothing: Write sets its own, and the library would lift
-// it from under a ping that is being written.
+// written returns the first error of a Write.
+func (s *socket) written() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writeErr
+}
+
+// SetDeadline does nothing, and neither does SetWriteDeadline: Read and Write
+// set their own, and Dial's context ends a handshake.
+func (s *socket) SetDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing.
 func (s *socket) SetWriteDeadline(time.Time) error { return nil }

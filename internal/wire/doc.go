@@ -11,7 +11,7 @@
 // anew. It is a short JSON array: a kind, the boot, the milliseconds since that
 // boot, and what the kind needs:
 //
-//	["epoch",1,812,"0123456789abcdef",41,"<hash>","why"]   parent, its last shared seq, hash there; "" = none known
+//	["epoch",1,812,"0123456789abcdef",41,"<hash>","why",0]   parent ("": none known), last shared seq, hash there, records repeated here
 //	["plan",1,815,"<plan id>","store-1","exit","visit","smiley3"]
 //	["boot",1,811,"v0.1.0",-1]                              version, ms the kiosk was down
 //	["wall",1,811,1790000000000,1]                          wall clock, trusted

@@ -40,6 +40,7 @@ func AppendRecord(b []byte, r feedback.Record) []byte {
 		w.num(int64(f.ParentLast))
 		w.text(f.ParentHash.String())
 		w.text(f.Why)
+		w.num(f.Again)
 	case feedback.PlanApplied:
 		w.text(string(f.Plan))
 		w.text(string(f.Asked.Site))
@@ -160,6 +161,7 @@ func (p *arrayReader) fact(kind feedback.Kind) feedback.Fact {
 		f.ParentLast = feedback.Seq(p.atLeast("last sequence of the parent", 0))
 		f.ParentHash = parsed(p, p.text("hash of the parent"), feedback.ParseHash)
 		f.Why = p.text("why")
+		f.Again = p.atLeast("records that follow again", 0)
 		return f
 	case feedback.KindPlan:
 		f := feedback.PlanApplied{Plan: parsed(p, p.text("plan"), feedback.ParsePlanID)}
