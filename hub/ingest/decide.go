@@ -1,0 +1,160 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+
+	"sourire/hub/rollup"
+	"sourire/internal/feedback"
+	"sourire/internal/visit"
+	"sourire/internal/wire"
+)
+
+// verdict is what a batch is, seen from its journal's mark.
+type verdict struct {
+	refused wire.Refusal // "" unless refused
+	why     string
+	change  *Change // nil: nothing to write
+}
+
+// decide applies step 4 of the conversation to one batch.
+func (g *Ingester) decide(ctx context.Context, key Key, m Mark, b wire.Batch) (verdict, error) {
+	s := m.Through
+	last := b.Last()
+	if b.First > s+1 {
+		if len(b.Records) > 0 && b.Oldest == b.First {
+			return g.follow(ctx, key, m, b, Gap{First: s + 1, Last: b.First - 1, Why: GapPruned})
+		}
+		return verdict{}, nil // a hole: the answer says from where to go on
+	}
+	agree, err := g.agrees(ctx, key, m, b.First-1, b.Before)
+	if err != nil {
+		return verdict{}, err
+	}
+	if !agree {
+		return forked(b.First-1, "the hash before record %d differs from what is stored", b.First), nil
+	}
+	if last <= s {
+		h := b.Before
+		for _, r := range b.Records {
+			h = h.Next(r)
+		}
+		if agree, err = g.agrees(ctx, key, m, last, h); err != nil {
+			return verdict{}, err
+		}
+		if !agree {
+			return forked(last, "records %d to %d differ from those that are stored", b.First, last), nil
+		}
+		return g.heard(key, m, b), nil
+	}
+	return g.follow(ctx, key, m, b, Gap{})
+}
+
+func forked(_ feedback.Seq, format string, args ...any) verdict {
+	return verdict{refused: wire.RefusedFork, why: fmt.Sprintf(format, args...)}
+}
+
+// agrees reports whether the running hash at seq is h, as far as the store
+// knows. What lies in a declared gap agrees with everything.
+func (g *Ingester) agrees(ctx context.Context, key Key, m Mark, seq feedback.Seq, h feedback.Hash) (bool, error) {
+	switch {
+	case seq == 0:
+		return h == feedback.Hash{}, nil
+	case seq == m.Through:
+		return h == m.Hash, nil
+	}
+	have, known, err := g.store.HashAt(ctx, key, seq)
+	return !known || have == h, err
+}
+
+// heard notes that the kiosk claims more records than ever, which a new epoch
+// after a loss will be measured by.
+func (g *Ingester) heard(key Key, m Mark, b wire.Batch) verdict {
+	if b.Next <= m.Heard || b.Next <= m.Through+1 {
+		return verdict{}
+	}
+	return verdict{change: &Change{
+		Key: key, From: m.Point, To: m.Point, At: g.now(), Heard: b.Next, State: m.State,
+	}}
+}
+
+// follow makes the change of a batch that continues the journal, after a
+// declared gap if there is one.
+func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, gap Gap) (verdict, error) {
+	state := m.State.Clone()
+	c := &Change{Key: key, From: m.Point, At: g.now(), Heard: max(m.Heard, b.Next)}
+	if gap.Why != "" {
+		c.Gaps = append(c.Gaps, gap)
+		c.Anchor = &Point{Through: gap.Last, Hash: b.Before}
+		state.Barrier = true
+	}
+	texts := make(map[feedback.Seq]wire.Text, len(b.Texts))
+	for _, t := range b.Texts {
+		texts[t.Seq] = t
+	}
+	var effects visit.Effects
+	h := b.Before
+	for i, body := range b.Records {
+		seq := b.First + feedback.Seq(i)
+		if seq == m.Through+1 && gap.Why == "" && h != m.Hash {
+			return forked(seq, "records %d to %d differ from those that are stored", b.First, m.Through), nil
+		}
+		h = h.Next(body)
+		if seq <= m.Through {
+			continue
+		}
+		r, err := wire.DecodeRecord(body)
+		if err == nil {
+			err = state.Step(seq, r, &effects)
+		}
+		if err != nil {
+			c.Bad = append(c.Bad, BadRecord{Seq: seq, Body: body, Why: err.Error()})
+			continue
+		}
+		c.Records = append(c.Records, Record{Seq: seq, Kind: r.Fact.Kind(), Body: body})
+		c.keep(seq, r.Fact, texts)
+	}
+	c.To = Point{Through: b.Last(), Hash: h}
+	c.State = state
+	if err := g.redate(ctx, key, &effects); err != nil {
+		return verdict{}, err
+	}
+	c.Visits = effects.Changes()
+	c.Cells = make(rollup.Delta)
+	for _, v := range c.Visits {
+		c.Cells.Add(v)
+	}
+	return verdict{change: c}, nil
+}
+
+// keep takes from a record what is stored beside it.
+func (c *Change) keep(seq feedback.Seq, fact feedback.Fact, texts map[feedback.Seq]wire.Text) {
+	switch f := fact.(type) {
+	case feedback.EpochBegan:
+		if seq == 1 {
+			c.Began = &f
+		}
+	case feedback.Comment:
+		// A text that is not the one the record vouches for is not kept.
+		if t, ok := texts[seq]; ok && t.Digest() == f.Digest && len([]rune(t.Text)) <= wire.MaxComment {
+			c.Texts = append(c.Texts, t)
+		}
+	}
+}
+
+// redate brings in the stored visits of boots whose offset became known.
+func (g *Ingester) redate(ctx context.Context, key Key, e *visit.Effects) error {
+	if len(e.Datings) == 0 {
+		return nil
+	}
+	boots := make([]feedback.Boot, 0, len(e.Datings))
+	for _, d := range e.Datings {
+		boots = append(boots, d.Boot)
+	}
+	stored, err := g.store.VisitsOfBoots(ctx, key, boots)
+	if err != nil {
+		return err
+	}
+	e.Redate(stored)
+	return nil
+}

@@ -1,0 +1,22 @@
+// Package ingest takes batches of records in, each record counted once.
+//
+// It stands on the line between hub/broker and hub/store: [Intake] receives the
+// payloads of …/journal, [Ingester] decides what each batch is by the rules of
+// the conversation (a repeat, what follows, a hole, a declared gap, a fork, a
+// bad record among good ones), folds the new records into visits and roll-ups
+// and hands all of it to the [Store], which commits the group at once; only
+// then the answers go out.
+//
+// What survives a crash: everything that was answered, for the answer is given
+// after the commit. A crash before the answer makes the kiosk send again, and
+// the repeat is recognised by number and hash.
+//
+// Correctness rests on the store: [Change] carries the point of the journal from
+// which it was computed, and the store refuses it unless its mark still stands
+// there, inside the transaction that writes. So two ingesters, or one that
+// computed from a stale cache, cannot count anything twice: one of them is
+// refused, gives no answer, and the kiosk asks again. The term is checked in the
+// same transaction, so that one that was superseded stops.
+//
+// The package must not know MQTT, SQL or pages.
+package ingest
