@@ -32,7 +32,7 @@ func (g *Ingester) decide(ctx context.Context, key Key, m Mark, b wire.Batch) (v
 		return verdict{}, err
 	}
 	if !agree {
-		return forked(b.First-1, "the hash before record %d differs from what is stored", b.First), nil
+		return forked("the hash before record %d differs from what is stored", b.First), nil
 	}
 	if last <= s {
 		h := b.Before
@@ -43,14 +43,14 @@ func (g *Ingester) decide(ctx context.Context, key Key, m Mark, b wire.Batch) (v
 			return verdict{}, err
 		}
 		if !agree {
-			return forked(last, "records %d to %d differ from those that are stored", b.First, last), nil
+			return forked("records %d to %d differ from those that are stored", b.First, last), nil
 		}
 		return g.heard(key, m, b), nil
 	}
 	return g.follow(ctx, key, m, b, Gap{})
 }
 
-func forked(_ feedback.Seq, format string, args ...any) verdict {
+func forked(format string, args ...any) verdict {
 	return verdict{refused: wire.RefusedFork, why: fmt.Sprintf(format, args...)}
 }
 
@@ -97,7 +97,7 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 	for i, body := range b.Records {
 		seq := b.First + feedback.Seq(i)
 		if seq == m.Through+1 && gap.Why == "" && h != m.Hash {
-			return forked(seq, "records %d to %d differ from those that are stored", b.First, m.Through), nil
+			return forked("records %d to %d differ from those that are stored", b.First, m.Through), nil
 		}
 		h = h.Next(body)
 		if seq <= m.Through {

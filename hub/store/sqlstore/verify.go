@@ -1,0 +1,202 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"sourire/hub/ingest"
+	"sourire/hub/rollup"
+	"sourire/hub/verify"
+	"sourire/internal/feedback"
+	"sourire/internal/visit"
+)
+
+// Snapshot implements verify.Store.
+func (s *Store) Snapshot(ctx context.Context, read func(verify.Reader) error) error {
+	return s.db.View(ctx, func(tx *sql.Tx) error { return read(snapshot{tx}) })
+}
+
+// snapshot is a read transaction as a verify.Reader.
+type snapshot struct{ tx *sql.Tx }
+
+// Sources implements verify.Reader.
+func (r snapshot) Sources(ctx context.Context) ([]verify.Source, error) {
+	rows, err := r.tx.QueryContext(ctx, "SELECT kiosk, epoch, through, hash, heard, state, closed FROM source ORDER BY kiosk, id")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []verify.Source
+	for rows.Next() {
+		var src verify.Source
+		var epoch int64
+		var hash, state []byte
+		if err := rows.Scan(&src.Key.Kiosk, &epoch, &src.Mark.Through, &hash, &src.Mark.Heard, &state, &src.Closed); err != nil {
+			return nil, err
+		}
+		src.Key.Epoch = feedback.Epoch(epoch)
+		src.Mark.Known = true
+		copy(src.Mark.Hash[:], hash)
+		if err := json.Unmarshal(state, &src.Mark.State); err != nil {
+			return nil, err
+		}
+		out = append(out, src)
+	}
+	return out, rows.Err()
+}
+
+func (r snapshot) source(ctx context.Context, key ingest.Key) (int64, error) {
+	var id int64
+	err := r.tx.QueryRowContext(ctx, "SELECT id FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).Scan(&id)
+	return id, err
+}
+
+// Rows implements verify.Reader. It goes through the days on which records of
+// the journal were stored, for the key of a record begins with its day.
+func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(verify.Row) error) error {
+	source, err := r.source(ctx, key)
+	if err != nil {
+		return err
+	}
+	days, err := r.numbers(ctx, "SELECT DISTINCT day FROM checkpoint WHERE source = ? ORDER BY day", source)
+	if err != nil {
+		return err
+	}
+	for _, day := range days {
+		rows, err := r.tx.QueryContext(ctx, `
+			SELECT r.seq, r.body, 0, c.hash FROM record r
+				LEFT JOIN checkpoint c ON c.source = r.source AND c.seq = r.seq
+				WHERE r.day = ? AND r.source = ?
+			UNION ALL
+			SELECT c.seq, q.body, 1, c.hash FROM checkpoint c
+				LEFT JOIN quarantine q ON q.source = c.source AND q.seq = c.seq
+				WHERE c.source = ? AND c.day = ?
+				AND NOT EXISTS (SELECT 1 FROM record x WHERE x.day = c.day AND x.source = c.source AND x.seq = c.seq)
+			UNION ALL
+			SELECT q.seq, q.body, 1, NULL FROM quarantine q
+				WHERE q.source = ? AND q.at / 86400000 = ?
+				AND NOT EXISTS (SELECT 1 FROM checkpoint c WHERE c.source = q.source AND c.seq = q.seq)
+			ORDER BY 1`, day, source, source, day, source, day)
+		if err != nil {
+			return err
+		}
+		if err := eachRow(rows, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func eachRow(rows *sql.Rows, do func(verify.Row) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		var row verify.Row
+		var hash []byte
+		if err := rows.Scan(&row.Seq, &row.Body, &row.Bad, &hash); err != nil {
+			return err
+		}
+		row.Checked = hash != nil
+		copy(row.Checkpoint[:], hash)
+		if err := do(row); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (r snapshot) numbers(ctx context.Context, query string, args ...any) ([]int64, error) {
+	rows, err := r.tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, rows.Err()
+}
+
+// Gaps implements verify.Reader.
+func (r snapshot) Gaps(ctx context.Context, key ingest.Key) ([]ingest.Gap, error) {
+	source, err := r.source(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.tx.QueryContext(ctx, "SELECT first, last, why FROM gap WHERE source = ? ORDER BY first", source)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []ingest.Gap
+	for rows.Next() {
+		var g ingest.Gap
+		if err := rows.Scan(&g.First, &g.Last, &g.Why); err != nil {
+			return nil, err
+		}
+		out = append(out, g)
+	}
+	return out, rows.Err()
+}
+
+// Visits implements verify.Reader.
+func (r snapshot) Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, error) {
+	source, err := r.source(ctx, key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	rows, err := r.tx.QueryContext(ctx, "SELECT "+visitColumns+" FROM visit JOIN asked ON asked.id = visit.asked WHERE source = ? ORDER BY visit.seq", source)
+	if err != nil {
+		return nil, err
+	}
+	return appendVisits(nil, rows)
+}
+
+// Cells implements verify.Reader.
+func (r snapshot) Cells(ctx context.Context) (rollup.Delta, error) {
+	return readCells(ctx, r.tx, "")
+}
+
+// querier is a transaction or a pool.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// readCells returns the cells that a condition over cell and asked selects.
+func readCells(ctx context.Context, q querier, where string, args ...any) (rollup.Delta, error) {
+	rows, err := q.QueryContext(ctx, "SELECT site, touchpoint, survey, scale, bucket, "+strings.Join(cellColumns(), ", ")+
+		" FROM cell JOIN asked ON asked.id = cell.asked "+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := make(rollup.Delta)
+	for rows.Next() {
+		var k rollup.Key
+		var c rollup.Cell
+		to := []any{&k.Asked.Site, &k.Asked.Touchpoint, &k.Asked.Survey, &k.Asked.Scale, &k.Bucket}
+		for i := range c.Steps {
+			to = append(to, &c.Steps[i])
+		}
+		for i := range c.Aside[1:] {
+			to = append(to, &c.Aside[1+i])
+		}
+		to = append(to, &c.Presses, &c.AsidePresses, &c.Mixed, &c.Insistent)
+		if err := rows.Scan(to...); err != nil {
+			return nil, err
+		}
+		if !c.IsZero() {
+			out[k] = c
+		}
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,280 @@
+// Package verify proves, for one kiosk or all, that what the hub shows is what
+// the kiosks recorded: records received of records made, running hashes agree,
+// gaps are declared, visits and roll-ups equal a recount from the records.
+//
+// It stands beside the line and reads the end of it. It writes nothing. It
+// reads one snapshot of the store, so it may run while the hub serves.
+//
+// The recount goes the way of hub/ingest (wire.DecodeRecord, visit.State.Step,
+// rollup.Delta) but from the first record, alone and in one piece: whatever
+// depended on splits, repeats or restarts would differ.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sourire/hub/ingest"
+	"sourire/hub/rollup"
+	"sourire/internal/feedback"
+	"sourire/internal/visit"
+	"sourire/internal/wire"
+)
+
+// Store gives one snapshot to read.
+type Store interface {
+	Snapshot(ctx context.Context, read func(Reader) error) error
+}
+
+// Reader reads a snapshot.
+type Reader interface {
+	// Sources returns every journal, by kiosk and age.
+	Sources(ctx context.Context) ([]Source, error)
+	// Rows calls do for every record of a journal in the order of numbers, and
+	// for every anchor.
+	Rows(ctx context.Context, key ingest.Key, do func(Row) error) error
+	Gaps(ctx context.Context, key ingest.Key) ([]ingest.Gap, error)
+	Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, error)
+	// Cells returns all roll-ups.
+	Cells(ctx context.Context) (rollup.Delta, error)
+}
+
+// Source is a journal and its mark.
+type Source struct {
+	Key    ingest.Key
+	Mark   ingest.Mark
+	Closed bool
+}
+
+// Row is a record or, with a nil Body, an anchor: a place after a gap where
+// only the hash is known.
+type Row struct {
+	Seq        feedback.Seq
+	Body       []byte
+	Bad        bool          // it lies in quarantine
+	Checked    bool          // the store keeps a hash here:
+	Checkpoint feedback.Hash // of the journal after this record
+}
+
+// Finding is what was found of one journal.
+type Finding struct {
+	Source Source
+	// Made counts the records that the kiosk is known to have made, Received
+	// those stored, Quarantined the bad ones among them, Lost those declared
+	// lost.
+	Made, Received, Quarantined, Lost int64
+	Presses                           int64
+	Problems                          []string // empty: everything agrees
+}
+
+// Waiting returns the records that the kiosk is known to hold and has not
+// delivered.
+func (f Finding) Waiting() int64 { return max(0, f.Made-f.Received-f.Lost) }
+
+// Report is the outcome of a run.
+type Report struct {
+	Findings []Finding
+	Problems []string     // of the roll-ups as a whole
+	Cells    rollup.Delta // the recount
+}
+
+// OK reports whether no problem was found.
+func (r Report) OK() bool {
+	for _, f := range r.Findings {
+		if len(f.Problems) > 0 {
+			return false
+		}
+	}
+	return len(r.Problems) == 0
+}
+
+// maxProblems is how many problems of one kind are spelled out.
+const maxProblems = 5
+
+// Run verifies the journals of one kiosk, or of all when kiosk is "". Roll-ups
+// are compared only when all are verified, for kiosks share them. progress, if
+// not nil, is called as records are read.
+func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func(records int64)) (Report, error) {
+	var report Report
+	err := store.Snapshot(ctx, func(r Reader) error {
+		sources, err := r.Sources(ctx)
+		if err != nil {
+			return err
+		}
+		report.Cells = make(rollup.Delta)
+		found := false
+		for _, s := range sources {
+			if kiosk != "" && s.Key.Kiosk != kiosk {
+				continue
+			}
+			found = true
+			f, err := recount(ctx, r, s, report.Cells, progress)
+			if err != nil {
+				return fmt.Errorf("kiosk %s epoch %s: %w", s.Key.Kiosk, s.Key.Epoch, err)
+			}
+			report.Findings = append(report.Findings, f)
+		}
+		if kiosk != "" {
+			if !found {
+				return fmt.Errorf("kiosk %s: %w", kiosk, ErrNoKiosk)
+			}
+			return nil
+		}
+		stored, err := r.Cells(ctx)
+		if err != nil {
+			return err
+		}
+		report.Problems = compareCells(stored, report.Cells)
+		return nil
+	})
+	return report, err
+}
+
+// ErrNoKiosk says that the store has never heard of a kiosk.
+var ErrNoKiosk = errors.New("this hub has never heard of it")
+
+// recounter folds one journal anew.
+type recounter struct {
+	f       Finding
+	at      ingest.Point
+	state   visit.State
+	effects visit.Effects
+	gaps    []ingest.Gap
+}
+
+func (c *recounter) problem(format string, args ...any) {
+	if len(c.f.Problems) < maxProblems {
+		c.f.Problems = append(c.f.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progress func(int64)) (Finding, error) {
+	c := &recounter{f: Finding{Source: s, Made: int64(max(s.Mark.Through, s.Mark.Heard-1))}}
+	var err error
+	if c.gaps, err = r.Gaps(ctx, s.Key); err != nil {
+		return c.f, err
+	}
+	for _, g := range c.gaps {
+		c.f.Lost += int64(g.Last - g.First + 1)
+		c.f.Made = max(c.f.Made, int64(g.Last))
+	}
+	err = r.Rows(ctx, s.Key, func(row Row) error {
+		c.row(row)
+		if progress != nil && row.Body != nil {
+			progress(1)
+		}
+		return nil
+	})
+	if err != nil {
+		return c.f, err
+	}
+	if c.at != s.Mark.Point {
+		c.problem("the records end at %d with hash %s, the mark says %d with %s",
+			c.at.Through, c.at.Hash, s.Mark.Through, s.Mark.Hash)
+	}
+	stored, err := r.Visits(ctx, s.Key)
+	if err != nil {
+		return c.f, err
+	}
+	c.compare(stored)
+	for _, v := range c.effects.Changes() {
+		cells.Add(v)
+	}
+	return c.f, nil
+}
+
+// row takes the next record of the journal.
+func (c *recounter) row(row Row) {
+	if row.Seq <= c.at.Through {
+		c.problem("record %d is stored twice", row.Seq)
+		return
+	}
+	if row.Body == nil { // an anchor
+		c.jump(row.Seq)
+		c.at = ingest.Point{Through: row.Seq, Hash: row.Checkpoint}
+		return
+	}
+	if row.Seq != c.at.Through+1 {
+		c.problem("records %d to %d are missing and no anchor stands after them", c.at.Through+1, row.Seq-1)
+		c.jump(row.Seq - 1)
+	}
+	c.at = ingest.Point{Through: row.Seq, Hash: c.at.Hash.Next(row.Body)}
+	if row.Checked && row.Checkpoint != c.at.Hash {
+		c.problem("the hash after record %d is %s, stored was %s", row.Seq, c.at.Hash, row.Checkpoint)
+	}
+	c.f.Received++
+	if row.Bad {
+		c.f.Quarantined++
+		return
+	}
+	r, err := wire.DecodeRecord(row.Body)
+	if err == nil {
+		err = c.state.Step(row.Seq, r, &c.effects)
+	}
+	if err != nil {
+		c.problem("record %d is stored as good but: %v", row.Seq, err)
+		return
+	}
+	if r.Fact.Kind() == feedback.KindPress {
+		c.f.Presses++
+	}
+}
+
+// jump checks that the records up to last are declared lost.
+func (c *recounter) jump(last feedback.Seq) {
+	c.state.Barrier = true
+	for seq := c.at.Through + 1; seq <= last; {
+		next := seq
+		for _, g := range c.gaps {
+			if g.First <= seq && seq <= g.Last {
+				next = g.Last + 1
+			}
+		}
+		if next == seq {
+			c.problem("record %d is missing and not declared lost", seq)
+			return
+		}
+		seq = next
+	}
+}
+
+func (c *recounter) compare(stored []visit.Visit) {
+	have := make(map[feedback.Seq]visit.Visit, len(stored))
+	for _, v := range stored {
+		have[v.Seq] = v
+	}
+	for _, ch := range c.effects.Changes() {
+		v, ok := have[ch.After.Seq]
+		switch {
+		case !ok:
+			c.problem("visit %d is not stored", ch.After.Seq)
+		case v != *ch.After:
+			c.problem("visit %d is stored as %+v, the recount gives %+v", v.Seq, v, *ch.After)
+		}
+		delete(have, ch.After.Seq)
+	}
+	for seq := range have {
+		c.problem("visit %d is stored and no record makes it", seq)
+	}
+}
+
+func compareCells(stored, want rollup.Delta) []string {
+	var out []string
+	add := func(format string, args ...any) {
+		if len(out) < maxProblems {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	for k, c := range want {
+		if got := stored[k]; got != c {
+			add("roll-up %s/%s %s: stored %+v, the recount gives %+v", k.Asked.Site, k.Asked.Touchpoint, k.Bucket.At().Format("2006-01-02 15:04"), got, c)
+		}
+	}
+	for k, c := range stored {
+		if _, ok := want[k]; !ok && !c.IsZero() {
+			add("roll-up %s/%s %s counts %d presses that no record makes", k.Asked.Site, k.Asked.Touchpoint, k.Bucket.At().Format("2006-01-02 15:04"), c.Presses)
+		}
+	}
+	return out
+}
