@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -74,7 +75,11 @@ func dialError(ctx context.Context, address string, err error) error {
 	if ctx.Err() != nil {
 		return &DialError{Address: address, Reason: ErrUnreachable, Cause: context.Cause(ctx)}
 	}
-	return &DialError{Address: address, Reason: reasonOf(err), Cause: causeOf(err)}
+	reason, cause := reasonOf(err), causeOf(err)
+	if reason == ErrSubscription {
+		cause = errors.Unwrap(cause)
+	}
+	return &DialError{Address: address, Reason: reason, Cause: cause}
 }
 
 func reasonOf(err error) error {
@@ -99,11 +104,11 @@ func reasonOf(err error) error {
 // In TLS 1.3 a refused client certificate shows only when the first answer is
 // read.
 func isTLS(err error) bool {
-	var (
-		alert  tls.AlertError
-		verify *tls.CertificateVerificationError
-	)
-	return errors.As(err, &alert) || errors.As(err, &verify)
+	if alert := new(net.OpError); errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error") {
+		return true // that is how crypto/tls wraps an alert
+	}
+	verify := new(tls.CertificateVerificationError)
+	return errors.As(err, &verify)
 }
 
 // causeOf strips the library's "network Error" from what lies below it, and

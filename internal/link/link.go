@@ -46,13 +46,19 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	s.onEnd = c.ending
 	c.client = mqtt.NewClient(c.clientOptions(o))
 	release := context.AfterFunc(ctx, func() { _ = s.Close() }) // ends the library's waits
-	err = c.connect(o.Subscriptions)
+	defer release()
+	if err := c.connect(); err != nil {
+		_ = s.Close() // nothing else of it runs: Abandon would wait in vain
+		return nil, dialError(ctx, o.Address, err)
+	}
+	err = c.subscribe(o.Subscriptions)
 	if !release() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
+		err = dialError(ctx, o.Address, err)
 		c.Abandon()
-		return nil, dialError(ctx, o.Address, err)
+		return nil, err
 	}
 	return c, nil
 }
@@ -85,13 +91,15 @@ func (c *Conn) clientOptions(o Options) *mqtt.ClientOptions {
 	return opts
 }
 
-// connect performs CONNECT and SUBSCRIBE. Its waits end with the socket.
-func (c *Conn) connect(filters []string) error {
-	connected := c.client.Connect()
-	<-connected.Done()
-	if err := connected.Error(); err != nil {
-		return err
-	}
+// connect performs CONNECT and awaits its answer, or the end of the socket.
+func (c *Conn) connect() error {
+	token := c.client.Connect()
+	<-token.Done()
+	return token.Error()
+}
+
+// subscribe awaits that every filter is granted, or the end of the socket.
+func (c *Conn) subscribe(filters []string) error {
 	if len(filters) == 0 {
 		return nil
 	}
@@ -99,15 +107,17 @@ func (c *Conn) connect(filters []string) error {
 	for _, f := range filters {
 		wanted[f] = 0
 	}
-	subscribed := c.client.SubscribeMultiple(wanted, nil).(*mqtt.SubscribeToken)
-	<-subscribed.Done()
-	if err := subscribed.Error(); err != nil {
+	var token *mqtt.SubscribeToken
+	c.handing.Go(func() { token = c.client.SubscribeMultiple(wanted, nil).(*mqtt.SubscribeToken) })
+	c.handing.Wait()
+	<-token.Done()
+	if err := token.Error(); err != nil {
 		if why := c.Err(); why != nil {
 			err = why
 		}
 		return err
 	}
-	granted := subscribed.Result()
+	granted := token.Result()
 	for _, f := range slices.Sorted(slices.Values(filters)) {
 		if code, ok := granted[f]; !ok || code > 2 {
 			return fmt.Errorf("%w: topic %s", ErrSubscription, f)
@@ -140,19 +150,29 @@ func (c *Conn) Publish(ctx context.Context, m Message) error {
 		case token = <-tokens:
 			done = token.Done()
 		case <-done:
-			if err := token.Error(); err != nil {
-				return publishError(m, fmt.Errorf("%w: %w", ErrLost, err))
+			err := token.Error()
+			if err == nil && m.QoS == 0 {
+				err = c.socket.written()
 			}
-			if err := c.socket.written(); m.QoS == 0 && err != nil {
-				return publishError(m, fmt.Errorf("%w: %w", ErrLost, err))
-			}
-			return nil
+			return c.publishResult(m, err)
 		case <-c.lost:
 			return publishError(m, c.Err())
 		case <-ctx.Done():
 			return publishError(m, ctx.Err())
 		}
 	}
+}
+
+// publishResult replaces err by the reason that the connection ended for, where
+// there is one.
+func (c *Conn) publishResult(m Message, err error) error {
+	if err == nil {
+		return nil
+	}
+	if why := c.Err(); why != nil {
+		return publishError(m, why)
+	}
+	return publishError(m, fmt.Errorf("%w: %w", ErrLost, err))
 }
 
 func publishError(m Message, err error) error {
@@ -198,9 +218,11 @@ func (c *Conn) finish() {
 	c.end()
 }
 
-// ending is called by the socket before the library hears of the end.
+// ending is called by the socket before the library hears of the end. With the
+// socket closed, the library's writer is soon free for what is on its way.
 func (c *Conn) ending(err error) {
 	c.because(fmt.Errorf("%w: %w", ErrLost, causeOf(err)))
+	_ = c.socket.Close()
 	c.handing.Wait()
 }
 

@@ -37,7 +37,7 @@ type socket struct {
 	net.Conn
 	filters int           // asked for in the one SUBSCRIBE
 	silence time.Duration // longest pause of the other side
-	onEnd   func(error)   // called by Read before it fails
+	onEnd   func(error)   // called by Read before it fails; closes the socket
 
 	// These belong to the one goroutine that reads.
 	buffer *bufio.Reader
@@ -114,7 +114,6 @@ func (s *socket) Read(p []byte) (n int, err error) {
 	if errors.Is(err, net.ErrClosed) {
 		err = errCut
 	}
-	_ = s.Conn.Close() // lets the writes that are on their way fail
 	s.onEnd(err)
 	return n, err
 }
