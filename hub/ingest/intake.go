@@ -1,0 +1,283 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"sourire/internal/feedback"
+	"sourire/internal/wire"
+)
+
+// IntakeOptions configure an Intake. Ingester, Answer and Committed are needed.
+type IntakeOptions struct {
+	Ingester *Ingester
+	Store    Store // for envelopes that cannot be read
+	// Answer sends an answer. It runs on a goroutine of the intake's own and
+	// may block for as long as a network does; answers that pile up behind it
+	// are dropped, for the kiosk asks again.
+	Answer func(context.Context, feedback.KioskID, wire.Ack)
+	// Committed hears of every group that reached the disk, before the
+	// answers go out. It must not block.
+	Committed func([]Batch, []Outcome)
+	// MaxBytes bounds the payloads that wait; 0 means DefaultMaxBytes.
+	MaxBytes int64
+	Log      *slog.Logger // nil means slog.Default()
+}
+
+// Bounds of an Intake.
+const (
+	// DefaultMaxBytes is what may wait: a thousand full batches. Beyond it a
+	// payload is dropped and the kiosk is told to wait.
+	DefaultMaxBytes = 64 << 20
+
+	maxWaiting = 16_384 // payloads, or answers, that wait
+	maxGroup   = 5_000  // records in one transaction
+	maxBusy    = 4_096  // kiosks waiting to be told to wait
+	maxWait    = 20     // seconds
+)
+
+// Intake receives the payloads of …/journal, groups whatever waits into one
+// transaction, and answers after its commit.
+type Intake struct {
+	o       IntakeOptions
+	waiting chan payload
+	bytes   atomic.Int64 // in waiting
+	busy    chan payload
+	groups  chan group
+	answers chan answer
+	stats   counters
+}
+
+type payload struct {
+	kiosk feedback.KioskID
+	bytes []byte
+}
+
+type group struct{ batches []Batch }
+
+type answer struct {
+	kiosk feedback.KioskID
+	ack   wire.Ack
+}
+
+type counters struct {
+	taken, dropped, unreadable, groups, failed atomic.Int64
+	storeFails                                 atomic.Bool
+}
+
+// Stats counts what an intake has done since it began.
+type Stats struct {
+	Taken      int64 // payloads
+	Dropped    int64 // payloads that did not fit; their kiosks were told to wait
+	Unreadable int64 // payloads refused as a whole
+	Groups     int64 // transactions
+	Failed     int64 // batches without an outcome
+	StoreFails bool  // the last transaction failed
+}
+
+// NewIntake returns an intake; it does nothing until Run.
+func NewIntake(o IntakeOptions) *Intake {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Intake{
+		o:       o,
+		waiting: make(chan payload, maxWaiting),
+		busy:    make(chan payload, maxBusy),
+		groups:  make(chan group),
+		answers: make(chan answer, maxWaiting),
+	}
+}
+
+// Stats returns the counters.
+func (in *Intake) Stats() Stats {
+	c := &in.stats
+	return Stats{
+		Taken: c.taken.Load(), Dropped: c.dropped.Load(), Unreadable: c.unreadable.Load(),
+		Groups: c.groups.Load(), Failed: c.failed.Load(), StoreFails: c.storeFails.Load(),
+	}
+}
+
+// Offer hands over a payload. It never blocks: what does not fit is dropped,
+// and the kiosk, which keeps it, is told to wait.
+func (in *Intake) Offer(k feedback.KioskID, bytes []byte) {
+	p := payload{kiosk: k, bytes: bytes}
+	size := int64(len(bytes))
+	if in.bytes.Add(size) <= in.o.MaxBytes {
+		select {
+		case in.waiting <- p:
+			in.stats.taken.Add(1)
+			return
+		default:
+		}
+	}
+	in.bytes.Add(-size)
+	in.stats.dropped.Add(1)
+	// The head is enough to say "wait" to; the rest is let go.
+	p.bytes = append([]byte(nil), bytes[:min(len(bytes), 512)]...)
+	select {
+	case in.busy <- p:
+	default:
+	}
+}
+
+// Run works until ctx is done, or until another hub took over: then the error
+// is ErrSuperseded. What waits then is dropped; the kiosks have it.
+func (in *Intake) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{}, 2)
+	go func() { in.gather(ctx); done <- struct{}{} }()
+	go func() { in.send(ctx); done <- struct{}{} }()
+	err := in.write(ctx)
+	cancel()
+	<-done
+	<-done
+	return err
+}
+
+// gather decodes what waits, while the writer waits for the disk.
+func (in *Intake) gather(ctx context.Context) {
+	var g group
+	records := 0
+	for {
+		out := in.groups
+		if len(g.batches) == 0 {
+			out = nil
+		}
+		from := in.waiting
+		if records >= maxGroup || len(g.batches) >= maxGroup {
+			from = nil
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case out <- g:
+			g, records = group{}, 0
+		case p := <-from:
+			in.bytes.Add(-int64(len(p.bytes)))
+			b, err := wire.DecodeBatch(p.bytes)
+			if err != nil {
+				in.unreadable(ctx, p, err)
+				continue
+			}
+			g.batches = append(g.batches, Batch{Kiosk: p.kiosk, Batch: b})
+			records += len(b.Records)
+		}
+	}
+}
+
+func (in *Intake) unreadable(ctx context.Context, p payload, why error) {
+	in.stats.unreadable.Add(1)
+	in.o.Log.Warn("a payload cannot be read", "kiosk", p.kiosk, "why", why)
+	err := in.o.Store.Refuse(ctx, []Refused{{
+		Kiosk: p.kiosk, At: in.o.Ingester.now(), Refusal: wire.RefusedUnreadable, Why: why.Error(), Payload: p.bytes,
+	}})
+	if err != nil {
+		in.o.Log.Error("a refused payload could not be kept", "kiosk", p.kiosk, "error", err)
+	}
+	if re, ok := wire.PeekRe(p.bytes); ok {
+		ack := in.o.Ingester.answer(Batch{Kiosk: p.kiosk, Batch: wire.Batch{Re: re}}, 0)
+		ack.Refused, ack.Why = wire.RefusedUnreadable, why.Error()
+		in.reply(p.kiosk, ack)
+	}
+}
+
+func (in *Intake) reply(k feedback.KioskID, ack wire.Ack) {
+	select {
+	case in.answers <- answer{k, ack}:
+	default: // the kiosk asks again
+	}
+}
+
+// write takes each group into the store and answers it.
+func (in *Intake) write(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case g := <-in.groups:
+			// A group that has begun is finished: stopping in the middle of a
+			// commit gains nothing.
+			outcomes := in.o.Ingester.Ingest(context.WithoutCancel(ctx), g.batches)
+			in.stats.groups.Add(1)
+			if err := in.settle(g.batches, outcomes); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (in *Intake) settle(batches []Batch, outcomes []Outcome) error {
+	in.o.Committed(batches, outcomes)
+	var firstErr error
+	failed := false
+	for i, o := range outcomes {
+		if o.Err == nil {
+			if o.Bad > 0 {
+				in.o.Log.Warn("bad records are in quarantine", "kiosk", batches[i].Kiosk, "epoch", batches[i].Epoch, "records", o.Bad)
+			}
+			if o.Ack.Refused == wire.RefusedFork {
+				in.o.Log.Warn("a journal has forked", "kiosk", batches[i].Kiosk, "epoch", batches[i].Epoch, "why", o.Ack.Why)
+			}
+			in.reply(batches[i].Kiosk, o.Ack)
+			continue
+		}
+		if Superseded(o.Err) {
+			return ErrSuperseded
+		}
+		failed = true
+		in.stats.failed.Add(1)
+		if firstErr == nil {
+			firstErr = o.Err
+		}
+		ack := in.o.Ingester.answer(batches[i], 0)
+		ack.Refused, ack.Wait = wire.RefusedStore, 2
+		ack.Why = "the hub could not write to its store and will try again"
+		in.reply(batches[i].Kiosk, ack)
+	}
+	if failed {
+		in.o.Log.Error("batches could not be stored; their kiosks keep them", "error", firstErr)
+	}
+	in.stats.storeFails.Store(failed)
+	return nil
+}
+
+// send sends the answers, those that say "wait" after all others.
+func (in *Intake) send(ctx context.Context) {
+	for {
+		select {
+		case a := <-in.answers:
+			in.o.Answer(ctx, a.kiosk, a.ack)
+			continue
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-in.answers:
+			in.o.Answer(ctx, a.kiosk, a.ack)
+		case p := <-in.busy:
+			if re, ok := wire.PeekRe(p.bytes); ok {
+				in.o.Answer(ctx, p.kiosk, in.wait(p.kiosk, re))
+			}
+		}
+	}
+}
+
+// wait says how long to wait: the longer the more waits, spread so that not all
+// come back at once.
+func (in *Intake) wait(k feedback.KioskID, re wire.Re) wire.Ack {
+	ack := in.o.Ingester.answer(Batch{Kiosk: k, Batch: wire.Batch{Re: re}}, 0)
+	full := 1 + int(in.bytes.Load()*5/in.o.MaxBytes)
+	ack.Refused = wire.RefusedBusy
+	ack.Wait = min(maxWait, full+int(time.Now().UnixNano()/1000%8))
+	ack.Why = fmt.Sprintf("the hub has %d payloads waiting", len(in.waiting))
+	return ack
+}

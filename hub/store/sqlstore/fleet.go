@@ -1,0 +1,63 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"sourire/hub/fleet"
+	"sourire/internal/feedback"
+)
+
+// PutSightings implements fleet.Store.
+func (s *Store) PutSightings(ctx context.Context, seen []fleet.Sighting) error {
+	return s.db.Update(ctx, func(tx *sql.Tx) error {
+		for _, k := range seen {
+			_, err := tx.ExecContext(ctx, `INSERT INTO kiosk (id, session, online, version, epoch, next, queued, heard_at, last_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET session = excluded.session, online = excluded.online,
+				version = excluded.version, epoch = excluded.epoch, next = excluded.next, queued = excluded.queued,
+				heard_at = excluded.heard_at, last_at = excluded.last_at`,
+				k.Kiosk, k.Session, k.Online, k.Version, int64(k.Epoch), k.Next, k.Queued, milli(k.HeardAt), milli(k.LastAt))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Sightings implements fleet.Store.
+func (s *Store) Sightings(ctx context.Context) ([]fleet.Sighting, error) {
+	rows, err := s.db.Read.QueryContext(ctx, "SELECT id, session, online, version, epoch, next, queued, heard_at, last_at FROM kiosk ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []fleet.Sighting
+	for rows.Next() {
+		var k fleet.Sighting
+		var epoch, heard, last int64
+		if err := rows.Scan(&k.Kiosk, &k.Session, &k.Online, &k.Version, &epoch, &k.Next, &k.Queued, &heard, &last); err != nil {
+			return nil, err
+		}
+		k.Epoch, k.HeardAt, k.LastAt = feedback.Epoch(epoch), instant(heard), instant(last)
+		out = append(out, k)
+	}
+	return out, rows.Err()
+}
+
+// milli writes an instant as Unix milliseconds, the zero Time as 0.
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// instant reads what milli wrote.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
