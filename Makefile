@@ -1,0 +1,52 @@
+# Everything that is done to this tree; a bare make lists it.
+
+GO      ?= go
+VERSION ?=
+FOR     ?=
+
+LDFLAGS := -s -w $(if $(VERSION),-X sourire/internal/run.version=$(VERSION))
+TOOL     = $(GO) tool -modfile=.tools/$(1)/go.mod $(1)
+
+# Whole systems run as programs, at the speed they have in the field; everything
+# else runs under the race detector.
+WHOLE  := internal/e2e internal/vmtest
+RACED   = $(shell $(GO) list ./... | grep -v -E '/($(subst $() ,|,$(WHOLE)))(/|$$)')
+SCREEN := kiosk/screen
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test soak bench check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build sourire-kiosk and sourire-hub into bin/; VERSION=1.2.3 names a release
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-kiosk ./kiosk
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-hub ./hub
+
+demo: build ## a hub and three kiosks with visitors; FOR=20s ends by itself and says what was lost
+	$(GO) run ./internal/e2e/demo $(if $(FOR),--for $(FOR))
+
+test: ## the gate: install what the tests need, then run all of them
+	.ci/deps
+	$(GO) vet ./...
+	$(GO) test -p 2 -timeout 15m -race $(RACED)
+	$(if $(wildcard $(WHOLE)),$(GO) test -p 1 -timeout 15m $(patsubst %,./%/...,$(wildcard $(WHOLE))))
+	$(if $(wildcard $(SCREEN)),CGO_ENABLED=0 $(GO) test -p 2 -tags test ./$(SCREEN)/...)
+
+soak: ## the long tier, before a capability is called done
+	$(GO) test -p 1 -count=1 -timeout 12h -tags soak -run Soak -v ./...
+
+bench: ## print the figures that matter, as ratios
+	$(GO) test -p 1 -timeout 30m -run '^$$' -bench . ./...
+
+check: ## format, vet, staticcheck, lint and the laws of the tree
+	@unformatted=$$($(call TOOL,gofumpt) -l .); \
+		if [ -n "$$unformatted" ]; then echo "not in gofumpt's format:" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+	$(call TOOL,staticcheck) ./...
+	$(call TOOL,golangci-lint) run
+	$(GO) test ./internal/archtest
+
+clean: ## remove what the other targets made
+	rm -rf bin
+	$(GO) clean -testcache
