@@ -87,7 +87,9 @@ func (g *Group) Start(name string, run func(context.Context) error) {
 	go func() {
 		defer close(p.done)
 		defer g.end()
-		if err := run(ctx); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+		err := run(ctx)
+		toldToStop := ctx.Err() != nil && errors.Is(err, context.Canceled)
+		if err != nil && !toldToStop {
 			g.fail(name, err)
 		}
 	}()

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -60,7 +61,7 @@ func TestMigrate_refused(t *testing.T) {
 // A step that fails takes those before it back.
 func TestMigrate_atomic(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "a.db"), sqlite.Options{})
-	bad := append(steps[:2:2], sqlite.Migration{Name: "typo", SQL: "CREATE TABLE x (y); CREATE TABEL z (y)"})
+	bad := slices.Concat(steps, []sqlite.Migration{{Name: "typo", SQL: "CREATE TABLE x (y); CREATE TABEL z (y)"}})
 	err := sqlite.Migrate(t.Context(), db, bad)
 	if err == nil || !strings.Contains(err.Error(), "step 3 (typo)") {
 		t.Errorf("got %v, want an error that names the step", err)
