@@ -50,7 +50,7 @@ func TestFlags(t *testing.T) {
 			t.Errorf("%q: %v", test.args, err)
 		}
 	}
-	for _, args := range [][]string{{"run", "--hub.addres=x"}, {"version", "--hub.address=x"}, {"run", "--site=x"}} {
+	for _, args := range [][]string{{"run", "--hub.adress=x"}, {"version", "--hub.address=x"}, {"run", "--site=x"}} {
 		if _, _, err := parse(t, args...); err == nil {
 			t.Errorf("%q: got nil, want an error", args)
 		}

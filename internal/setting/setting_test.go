@@ -155,7 +155,7 @@ func TestLoad_precedence(t *testing.T) {
 
 func TestLoad_badFile(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
-		{"unknown key", "[hub]\naddres = 'x'", "kiosk.toml: unknown key hub.addres, did you mean hub.address?"},
+		{"unknown key", "[hub]\nadress = 'x'", "kiosk.toml: unknown key hub.adress, did you mean hub.address?"},
 		{"unknown section", "[hubs]\naddress = 'x'", "unknown key hubs, did you mean hub?"},
 		{"key without its section", "address = 'x'", "unknown key address, did you mean hub.address?"},
 		{"key in the wrong section", "[log]\naddress = 'x'", "unknown key log.address, did you mean hub.address?"},
@@ -227,8 +227,8 @@ func TestLoad_badText(t *testing.T) {
 			t.Errorf("got %v, want it to say --%s and %s", err, test.key, test.want)
 		}
 	}
-	_, err := setting.Load(defaults(), setting.Source{Flags: map[string]string{"hub.addres": "x"}})
-	if err == nil || err.Error() != "flag --hub.addres: unknown key hub.addres, did you mean hub.address?" {
+	_, err := setting.Load(defaults(), setting.Source{Flags: map[string]string{"hub.adress": "x"}})
+	if err == nil || err.Error() != "flag --hub.adress: unknown key hub.adress, did you mean hub.address?" {
 		t.Errorf("got %v, want the known key", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestLoad_badText(t *testing.T) {
 // Every fault is named, so that a file is corrected in one go.
 func TestLoad_severalFaults(t *testing.T) {
 	_, err := setting.Load(defaults(), setting.Source{
-		File:      file(t, "dat = 1\n[hub]\naddres = 1\ntls = 1"),
+		File:      file(t, "dat = 1\n[hub]\nadress = 1\ntls = 1"),
 		EnvPrefix: prefix,
 		Environ:   []string{"SOURIRE_KIOSK_HUB_TIMEOUT=x"},
 	})
