@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sourire/internal/feedback"
@@ -25,6 +26,8 @@ type Outcome struct {
 	// Stored and Bad count the records that this batch added, Pressed the
 	// presses among them.
 	Stored, Bad, Pressed int
+	// Sites are those whose visits changed.
+	Sites []feedback.SiteID
 }
 
 // Ingester turns batches into changes of a store, under one term of it. One
@@ -146,6 +149,11 @@ func (g *Ingester) commit(ctx context.Context, changes []Change, owner []int, ou
 		for _, r := range c.Records {
 			if r.Kind == feedback.KindPress {
 				out[i].Pressed++
+			}
+		}
+		for _, v := range c.Visits {
+			if !slices.Contains(out[i].Sites, v.After.Asked.Site) {
+				out[i].Sites = append(out[i].Sites, v.After.Asked.Site)
 			}
 		}
 	}

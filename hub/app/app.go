@@ -1,0 +1,259 @@
+// Package app composes a hub: store, broker, ingest, fleet, link and pages.
+//
+// It stands over the line and knows every part of it; no part knows this
+// package. A hub is a value: [New] acquires and rolls back, [App.Run] blocks,
+// two of them live in one test. Parts stop in the reverse order of their start:
+// first the pages, then the link, so that nothing new comes in; then ingest,
+// which finishes the group it has begun; then the pulse, the broker, and last
+// the store, after its users.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"sourire/hub/broker"
+	"sourire/hub/fleet"
+	"sourire/hub/ingest"
+	"sourire/hub/store/sqlstore"
+	"sourire/internal/durable"
+	"sourire/internal/feedback"
+	"sourire/internal/link"
+	"sourire/internal/run"
+	"sourire/internal/wire"
+)
+
+// Options make a hub. Only Settings are needed.
+type Options struct {
+	Settings Settings
+	Log      *slog.Logger     // nil means slog.Default()
+	Now      func() time.Time // nil means time.Now
+
+	// The seams at which the failure table injects its faults.
+
+	// WrapStore stands between ingest and its store.
+	WrapStore func(ingest.Store) ingest.Store
+	// Dial opens the hub's own connection; nil means link.Dial.
+	Dial func(context.Context, link.Options) (*link.Conn, error)
+}
+
+// App is a hub that holds its folder, its store and its ports.
+type App struct {
+	o      Options
+	group  *run.Group
+	folder *durable.Folder
+	store  *sqlstore.Store
+	broker *broker.Broker // nil with an external broker
+	key    string         // of the kiosks
+	own    string         // the hub's password at its own broker
+	talk   *conversation
+	intake *ingest.Intake
+	fleet  *fleet.Fleet
+	web    net.Listener
+}
+
+// FileName is the store's file in the data folder.
+const FileName = "hub.db"
+
+// New opens the data folder, takes over the store, and starts the broker and
+// every part; pages are served from now on. On an error nothing is left behind.
+// ctx bounds New, and when it is done the hub begins to stop.
+func New(ctx context.Context, o Options) (*App, error) {
+	if err := o.Settings.Check(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Dial == nil {
+		o.Dial = link.Dial
+	}
+	a := &App{o: o, group: run.NewGroup(ctx, run.Options{Log: o.Log})}
+	if err := a.start(ctx); err != nil {
+		return nil, errors.Join(err, a.group.Stop())
+	}
+	return a, nil
+}
+
+// Run blocks until the context of New is done or a part fails, then stops
+// everything in order.
+func (a *App) Run() error { return a.group.Wait() }
+
+// Stop stops everything in order.
+func (a *App) Stop() error { return a.group.Stop() }
+
+// WebAddr returns where the pages are.
+func (a *App) WebAddr() string { return a.web.Addr().String() }
+
+// BrokerAddr returns where the kiosks connect.
+func (a *App) BrokerAddr() string {
+	if a.broker == nil {
+		return a.o.Settings.Broker.Address
+	}
+	return "mqtt://" + a.broker.Addr()
+}
+
+// Key returns what kiosks show to the embedded broker.
+func (a *App) Key() string { return a.key }
+
+// Stats counts what was taken in.
+func (a *App) Stats() ingest.Stats { return a.intake.Stats() }
+
+func (a *App) start(ctx context.Context) error {
+	var err error
+	s := a.o.Settings
+	if a.folder, err = durable.Open(s.Data); err != nil {
+		return err
+	}
+	a.group.Closer("data folder", a.folder.Close)
+	if a.store, err = sqlstore.Open(ctx, a.folder.Path(FileName)); err != nil {
+		return err
+	}
+	a.group.Closer("store", a.store.Close)
+	if err := a.startBroker(); err != nil {
+		return err
+	}
+	if err := a.startIngest(ctx); err != nil {
+		return err
+	}
+	return a.startWeb(ctx)
+}
+
+func (a *App) startBroker() error {
+	var err error
+	s := a.o.Settings
+	if s.Broker.Address != "" {
+		return link.CheckAddress(s.Broker.Address)
+	}
+	if a.key, err = a.kioskKey(); err != nil {
+		return err
+	}
+	secret := make([]byte, 16)
+	_, _ = rand.Read(secret) // never fails
+	a.own = hex.EncodeToString(secret)
+	a.broker, err = broker.Start(broker.Options{
+		Addr: s.Broker.Listen, Dir: a.folder.Path("broker"), Log: a.o.Log, Authorize: a.authorize,
+	})
+	if err != nil {
+		return err
+	}
+	a.group.Closer("broker", a.broker.Close)
+	return nil
+}
+
+// hubUser is the hub's user name at its own broker; no kiosk's id holds _.
+const hubUser = "hub_"
+
+func (a *App) authorize(username, password string) (broker.Role, bool) {
+	same := func(x, y string) bool { return subtle.ConstantTimeCompare([]byte(x), []byte(y)) == 1 }
+	if username == hubUser {
+		return broker.Hub(), same(password, a.own)
+	}
+	_, err := feedback.ParseKioskID(username)
+	return broker.Kiosk(username), same(password, a.key) && err == nil
+}
+
+// kioskKey returns the key of the settings, or the one in the data folder,
+// drawn at the first start.
+func (a *App) kioskKey() (string, error) {
+	if k := a.o.Settings.Kiosks.Key; k != "" {
+		return k, nil
+	}
+	path := a.folder.Path("kiosk-key")
+	b, err := os.ReadFile(path)
+	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("the kiosks' key: %w", err)
+	}
+	secret := make([]byte, 16)
+	_, _ = rand.Read(secret)
+	key := hex.EncodeToString(secret)
+	return key, durable.WriteFile(path, []byte(key+"\n"), 0o600)
+}
+
+func (a *App) startIngest(ctx context.Context) error {
+	var err error
+	if a.fleet, err = fleet.Open(ctx, a.store, a.o.Now, a.o.Log); err != nil {
+		return err
+	}
+	id, err := a.store.ID(ctx)
+	if err != nil {
+		return fmt.Errorf("store id: %w", err)
+	}
+	term, err := a.store.TakeOver(ctx)
+	if err != nil {
+		return fmt.Errorf("take over the store: %w", err)
+	}
+	var store ingest.Store = a.store
+	if a.o.WrapStore != nil {
+		store = a.o.WrapStore(store)
+	}
+	a.intake = ingest.NewIntake(ingest.IntakeOptions{
+		Ingester: ingest.New(store, id, term, a.o.Now), Store: store, Log: a.o.Log,
+		Answer:    func(ctx context.Context, k feedback.KioskID, ack wire.Ack) { a.talk.answer(ctx, k, ack) },
+		Committed: a.committed,
+	})
+	s := a.o.Settings.Broker
+	target := link.Options{Address: s.Address, Username: s.Username, Password: s.Password}
+	if a.broker != nil {
+		target = link.Options{Address: a.BrokerAddr(), Username: hubUser, Password: a.own}
+	}
+	a.talk = &conversation{
+		dial: a.o.Dial, target: target, intake: a.intake, fleet: a.fleet, log: a.o.Log,
+		self: wire.Hub{V: wire.Version, Store: id, Term: term, Since: a.o.Now().UnixMilli()},
+	}
+	a.group.Start("fleet", a.fleet.Run)
+	a.group.Start("ingest", a.intake.Run)
+	a.group.Start("link", a.talk.run)
+	return nil
+}
+
+func (a *App) committed(batches []ingest.Batch, outcomes []ingest.Outcome) {}
+
+func (a *App) startWeb(ctx context.Context) error {
+	l, err := net.Listen("tcp", a.o.Settings.Web.Listen)
+	if err != nil {
+		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", a.o.Settings.Web.Listen, err)
+	}
+	a.web = l
+	a.group.Start("web", func(ctx context.Context) error { return serve(ctx, l, http.NotFoundHandler()) })
+	return nil
+}
+
+// serve serves until ctx is done, then lets requests end for two seconds.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if srv.Shutdown(end) != nil {
+			_ = srv.Close()
+		}
+		<-done
+		return nil
+	}
+}

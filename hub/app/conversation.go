@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"sourire/hub/fleet"
+	"sourire/hub/ingest"
+	"sourire/internal/feedback"
+	"sourire/internal/link"
+	"sourire/internal/wire"
+)
+
+// conversation is the hub's side of the link: it hears the kiosks, hands what
+// they say to whom it concerns, and carries the answers. It dials anew whenever
+// the link is lost.
+type conversation struct {
+	dial   func(context.Context, link.Options) (*link.Conn, error)
+	target link.Options
+	self   wire.Hub
+	intake *ingest.Intake
+	fleet  *fleet.Fleet
+	log    *slog.Logger
+
+	conn atomic.Pointer[link.Conn] // nil while there is no link
+	up   atomic.Bool
+}
+
+const (
+	answerTimeout = 5 * time.Second
+	redialFrom    = 100 * time.Millisecond
+	redialTo      = 10 * time.Second
+)
+
+// run keeps the link until ctx is done.
+func (c *conversation) run(ctx context.Context) error {
+	pause := redialFrom
+	for {
+		conn, err := c.open(ctx)
+		if err == nil {
+			pause = redialFrom
+			err = c.hold(ctx, conn)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.log.Warn("the hub has no link to the broker and dials again", "error", err, "in", pause)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause/2 + rand.N(pause/2+1)):
+		}
+		pause = min(2*pause, redialTo)
+	}
+}
+
+func (c *conversation) open(ctx context.Context) (*link.Conn, error) {
+	will := c.self
+	will.Online = false
+	o := c.target
+	o.ClientID = "hub_" + c.self.Store + "_" + strconv.FormatInt(c.self.Term, 10)
+	o.Will = &link.Message{Topic: wire.HubState, Payload: wire.Encode(will), QoS: 1, Retained: true}
+	o.Subscriptions = []string{
+		wire.EveryKiosk(wire.TopicJournal), wire.EveryKiosk(wire.TopicState), wire.EveryKiosk(wire.TopicHealth),
+	}
+	o.Handler = c.handle
+	return c.dial(ctx, o)
+}
+
+// hold says that the hub is here and waits until the link or ctx ends.
+func (c *conversation) hold(ctx context.Context, conn *link.Conn) error {
+	c.conn.Store(conn)
+	defer func() {
+		c.up.Store(false)
+		c.conn.Store(nil)
+		conn.Close()
+	}()
+	self := c.self
+	self.Online = true
+	say, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := conn.Publish(say, link.Message{Topic: wire.HubState, Payload: wire.Encode(self), QoS: 1, Retained: true}); err != nil {
+		return err
+	}
+	c.up.Store(true)
+	c.log.Info("the hub is on the broker", "address", c.target.Address)
+	select {
+	case <-ctx.Done():
+		// Close is graceful, so the will stays unsaid: say it.
+		self.Online = false
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		return errors.Join(ctx.Err(), conn.Publish(last, link.Message{Topic: wire.HubState, Payload: wire.Encode(self), QoS: 1, Retained: true}))
+	case <-conn.Lost():
+		return conn.Err()
+	}
+}
+
+// handle sorts what arrives. It runs on the link's goroutine and never blocks.
+func (c *conversation) handle(m link.Message) {
+	k, leaf, ok := wire.ParseTopic(m.Topic)
+	if !ok {
+		return
+	}
+	switch leaf {
+	case wire.TopicJournal:
+		c.fleet.Journal(k)
+		c.intake.Offer(k, m.Payload)
+	case wire.TopicState:
+		if s, err := wire.Decode[wire.State](m.Payload); err == nil {
+			c.fleet.State(k, s, m.Retained)
+		} else {
+			c.log.Warn("a kiosk's state cannot be read", "kiosk", k, "why", err)
+		}
+	case wire.TopicHealth:
+		if h, err := wire.Decode[wire.Health](m.Payload); err == nil {
+			c.fleet.Health(k, h)
+		} else {
+			c.log.Warn("a kiosk's health cannot be read", "kiosk", k, "why", err)
+		}
+	}
+}
+
+// answer carries an answer to a kiosk. Without a link it is dropped: the kiosk
+// asks again.
+func (c *conversation) answer(ctx context.Context, k feedback.KioskID, ack wire.Ack) {
+	conn := c.conn.Load()
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := conn.Publish(ctx, link.Message{Topic: wire.Topic(k, wire.TopicAck), Payload: wire.Encode(ack)}); err != nil {
+		c.log.Debug("an answer was not sent", "kiosk", k, "error", err)
+	}
+}

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"sourire/internal/feedback"
+)
+
+// Settings are the hub's settings, as a file, the environment and flags give
+// them.
+type Settings struct {
+	Data string `toml:"data" help:"Folder of the hub's data. It must be on a local disk."`
+	Zone string `toml:"zone" help:"IANA time zone of sites that are not listed below."`
+	Web  struct {
+		Listen string `toml:"listen" help:"Where the pages are served: host:port. An empty host is every interface; put a proxy with TLS before it."`
+	} `toml:"web" help:"The pages."`
+	Broker struct {
+		Listen   string `toml:"listen" help:"Where the embedded MQTT broker listens: host:port. An empty host is every interface."`
+		Address  string `toml:"address" help:"Address of an external broker, mqtt://host:port or mqtts://host:port. With it, no broker is embedded."`
+		Username string `toml:"username" help:"User name of the hub at the external broker."`
+		Password string `toml:"password" help:"Password of the hub at the external broker."`
+	} `toml:"broker" help:"Where kiosks and hub meet."`
+	Kiosks struct {
+		Key string `toml:"key" help:"Key that kiosks show to the embedded broker. Empty: one is drawn at the first start and kept in the file kiosk-key of the data folder."`
+	} `toml:"kiosks" help:"The kiosks."`
+	Sites []SiteSettings `toml:"site" help:"One table for each site. A site that is not listed appears at its first press, named by its id."`
+}
+
+// SiteSettings name a site.
+type SiteSettings struct {
+	ID   string `toml:"id" help:"Id: a-z, 0-9 and -, at most 40."`
+	Name string `toml:"name" help:"Name for people."`
+	Zone string `toml:"zone" help:"IANA time zone, for instance Europe/Paris."`
+}
+
+// Defaults returns the settings of a hub on one machine.
+func Defaults() Settings {
+	var s Settings
+	s.Data = "sourire-hub-data"
+	s.Zone = "Europe/Paris"
+	s.Web.Listen = "127.0.0.1:8080"
+	s.Broker.Listen = "127.0.0.1:1883"
+	return s
+}
+
+// Check says what is wrong with the settings, in a sentence.
+func (s Settings) Check() error {
+	if s.Data == "" {
+		return fmt.Errorf("setting data is empty: name the folder where the hub keeps its data")
+	}
+	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "" {
+		return fmt.Errorf("setting zone %q is no IANA time zone: write one like Europe/Paris", s.Zone)
+	}
+	seen := make(map[string]bool)
+	for _, site := range s.Sites {
+		if _, err := feedback.ParseSiteID(site.ID); err != nil {
+			return fmt.Errorf("[[site]] id: %w", err)
+		}
+		if seen[site.ID] {
+			return fmt.Errorf("[[site]] %s is listed twice: keep one", site.ID)
+		}
+		seen[site.ID] = true
+		if site.Zone == "" {
+			continue
+		}
+		if _, err := time.LoadLocation(site.Zone); err != nil {
+			return fmt.Errorf("[[site]] %s: zone %q is no IANA time zone: write one like Europe/Paris", site.ID, site.Zone)
+		}
+	}
+	return nil
+}

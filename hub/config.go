@@ -1,0 +1,12 @@
+package main
+
+import (
+	"sourire/hub/app"
+	"sourire/internal/setting"
+)
+
+// configCmd prints the settings.
+type configCmd struct{}
+
+// Run prints a settings file that changes nothing.
+func (configCmd) Run(c *console) error { return setting.Print(c.out, app.Defaults(), envPrefix) }

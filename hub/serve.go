@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"sourire/hub/app"
+	"sourire/internal/run"
+)
+
+// serveCmd runs the hub.
+type serveCmd struct {
+	Verbose bool `short:"v" help:"Log every connection."`
+}
+
+// Run takes presses in and serves the pages until a signal.
+func (cmd *serveCmd) Run(c *console) error {
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if cmd.Verbose {
+		level = slog.LevelDebug
+	}
+	ctx, stop := run.Context()
+	defer stop()
+	hub, err := app.New(ctx, app.Options{
+		Settings: s,
+		Log:      slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level})),
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "pages    http://%s/\n", hub.WebAddr())
+	fmt.Fprintf(c.out, "broker   %s\n", hub.BrokerAddr())
+	if s.Broker.Address == "" && s.Kiosks.Key == "" {
+		fmt.Fprintf(c.out, "key      %s/kiosk-key\n", s.Data)
+	}
+	return hub.Run()
+}
