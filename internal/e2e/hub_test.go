@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,12 +15,12 @@ import (
 	"sourire/hub/app"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
+	"sourire/internal/e2e/rawkiosk"
 	"sourire/internal/feedback"
-	"sourire/internal/link"
 	"sourire/internal/wire"
 )
 
-func settings(t testing.TB) app.Settings {
+func hubSettings(t testing.TB) app.Settings {
 	s := app.Defaults()
 	s.Data = filepath.Join(t.TempDir(), "hub")
 	s.Web.Listen, s.Broker.Listen = "127.0.0.1:0", "127.0.0.1:0"
@@ -26,8 +28,8 @@ func settings(t testing.TB) app.Settings {
 	return s
 }
 
-// start runs a hub until the test ends.
-func start(t testing.TB, s app.Settings) *app.App {
+// startHub runs a hub until the test ends.
+func startHub(t testing.TB, s app.Settings) *app.App {
 	t.Helper()
 	hub, err := app.New(context.Background(), app.Options{Settings: s, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -41,119 +43,27 @@ func start(t testing.TB, s app.Settings) *app.App {
 	return hub
 }
 
-// rawKiosk speaks the wire by hand.
-type rawKiosk struct {
-	id      feedback.KioskID
-	conn    *link.Conn
-	acks    chan wire.Ack
-	epoch   feedback.Epoch
-	records []json.RawMessage // from seq 1
-	hashes  []feedback.Hash   // hashes[n] after n records
-	full    int               // records in a full batch
-}
-
-func newRawKiosk(t testing.TB, hub *app.App, id string, presses int) *rawKiosk {
+func dialRaw(t testing.TB, hub *app.App, id string) *rawkiosk.Kiosk {
 	t.Helper()
-	k := &rawKiosk{id: feedback.KioskID(id), epoch: 7, full: wire.MaxRecords, acks: make(chan wire.Ack, 1000), hashes: make([]feedback.Hash, 1)}
-	k.add(feedback.EpochBegan{Why: "new"}, 0)
-	k.add(feedback.PlanApplied{Plan: feedback.NewPlanID(nil), Asked: feedback.Asked{Site: "s", Touchpoint: "exit", Survey: "q", Scale: "smiley3"}}, 0)
-	k.add(feedback.ClockFix{Boot: 1, Offset: 1_790_000_000_000, Uncertainty: 10, Source: "system"}, 0)
-	for i := range presses {
-		k.add(feedback.Press{Rating: i % 3, Held: 80}, int64(3000*(i+1)))
-	}
-	conn, err := link.Dial(context.Background(), link.Options{
-		Address: hub.BrokerAddr(), ClientID: id, Username: id, Password: hub.Key(),
-		Subscriptions: []string{wire.Topic(k.id, wire.TopicAck)},
-		Handler: func(m link.Message) {
-			if a, err := wire.Decode[wire.Ack](m.Payload); err == nil {
-				select {
-				case k.acks <- a:
-				default:
-				}
-			}
-		},
-	})
+	k, err := rawkiosk.Dial(context.Background(), hub.BrokerAddr(), hub.Key(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(conn.Close)
-	k.conn = conn
+	t.Cleanup(k.Close)
 	return k
 }
 
-func (k *rawKiosk) add(f feedback.Fact, since int64) {
-	body := wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: 1, Since: since}, Fact: f})
-	k.records = append(k.records, body)
-	k.hashes = append(k.hashes, k.hashes[len(k.hashes)-1].Next(body))
-}
-
-// batch returns the encoded batch of n records from first.
-func (k *rawKiosk) batch(t testing.TB, number int64, first, n int) []byte {
+func drain(t testing.TB, k *rawkiosk.Kiosk) (waits int) {
 	t.Helper()
-	n = min(n, len(k.records)-first+1)
-	p, err := wire.EncodeBatch(wire.Batch{
-		Re: wire.Re{Nonce: "n", Number: number}, Epoch: k.epoch, First: feedback.Seq(first), Before: k.hashes[first-1],
-		Oldest: 1, Next: feedback.Seq(len(k.records) + 1), Records: k.records[first-1 : first-1+n],
-	})
+	waits, err := k.Drain()
 	if err != nil {
 		t.Fatal(err)
-	}
-	return p
-}
-
-func (k *rawKiosk) send(t testing.TB, payload []byte) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := k.conn.Publish(ctx, link.Message{Topic: wire.Topic(k.id, wire.TopicJournal), Payload: payload, QoS: 0}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// answer waits for the answer to a request.
-func (k *rawKiosk) answer(t testing.TB, number int64) (wire.Ack, bool) {
-	t.Helper()
-	limit := time.After(5 * time.Second)
-	for {
-		select {
-		case a := <-k.acks:
-			if a.Re.Number == number {
-				return a, true
-			}
-		case <-limit:
-			return wire.Ack{}, false
-		}
-	}
-}
-
-// drain sends everything, one request at a time, as the conversation asks, and
-// returns how often the hub said wait.
-func (k *rawKiosk) drain(t testing.TB, number int64) (waits int) {
-	t.Helper()
-	through := 0
-	for tries := 0; through < len(k.records); tries++ {
-		if tries > len(k.records)+200 {
-			t.Fatalf("%s: stuck at %d of %d", k.id, through, len(k.records))
-		}
-		number++
-		k.send(t, k.batch(t, number, through+1, k.full))
-		a, ok := k.answer(t, number)
-		switch {
-		case !ok:
-		case a.Refused == wire.RefusedBusy:
-			waits++
-			<-time.After(time.Duration(a.Wait) * 100 * time.Millisecond)
-		case a.Refused != "":
-			t.Fatalf("%s: refused: %s %s", k.id, a.Refused, a.Why)
-		default:
-			through = int(a.Through)
-		}
 	}
 	return waits
 }
 
-// proved stops at the first thing that the store of a stopped or running hub
-// cannot prove, and returns the report.
+// proved fails the test for everything that a store, of a stopped or a running
+// hub, cannot prove.
 func proved(t testing.TB, s app.Settings) verify.Report {
 	t.Helper()
 	store, err := sqlstore.Open(context.Background(), filepath.Join(s.Data, app.FileName))
@@ -178,19 +88,19 @@ func proved(t testing.TB, s app.Settings) verify.Report {
 
 func TestHub_roundTrip(t *testing.T) {
 	before := goleak.IgnoreCurrent()
-	s := settings(t)
+	s := hubSettings(t)
 	hub, err := app.New(context.Background(), app.Options{Settings: s, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newRawKiosk(t, hub, "lounge-1", 1000)
-	k.drain(t, 0)
-	k.conn.Close()
+	k := dialRaw(t, hub, "lounge-1")
+	k.Press(1000)
+	drain(t, k)
+	k.Close()
 	if err := hub.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	r := proved(t, s)
-	if got := r.Findings[0].Presses; got != 1000 {
+	if got := proved(t, s).Findings[0].Presses; got != 1000 {
 		t.Errorf("got %d presses, want 1000", got)
 	}
 	goleak.VerifyNone(t, before)
@@ -199,75 +109,119 @@ func TestHub_roundTrip(t *testing.T) {
 // Ten thousand full batches arrive at once: the hub stays up, drops what it
 // cannot take, says wait, and loses nothing.
 func TestHub_flood(t *testing.T) {
-	s := settings(t)
-	hub := start(t, s)
-	const kiosks, batches = 50, 200
-	all := make([]*rawKiosk, kiosks)
+	s := hubSettings(t)
+	hub := startHub(t, s)
+	const kiosks, batches, full = 50, 200, 50
+	all := make([]*rawkiosk.Kiosk, kiosks)
 	payloads := make([][][]byte, kiosks)
+	long := feedback.Kind(strings.Repeat("x", 2400)) // a kind nobody knows fills a batch in bytes
 	for i := range all {
-		all[i] = newRawKiosk(t, hub, "k-"+string(rune('a'+i/26))+string(rune('a'+i%26)), 0)
-		k := all[i]
-		k.full = 50
-		// Full in bytes too: comments by the hundred.
-		for n := 0; len(k.records) < batches*50; n++ {
-			k.add(feedback.Press{Rating: n % 3, Held: 80}, int64(3000*(n+1)))
-			k.add(feedback.Unknown{Name: feedback.Kind(fill)}, int64(3000*(n+1)))
+		k := dialRaw(t, hub, fmt.Sprintf("kiosk-%d", i))
+		k.Full = full
+		for len(k.Records) < batches*full {
+			k.Press(1)
+			k.Add(int64(3000*len(k.Records)), feedback.Unknown{Name: long})
 		}
 		for b := range batches {
-			payloads[i] = append(payloads[i], k.batch(t, int64(b), b*50+1, 50))
+			p, err := k.Batch(int64(b), b*full+1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payloads[i] = append(payloads[i], p)
 		}
+		all[i] = k
 	}
 	t.Logf("%d batches of %d bytes", kiosks*batches, len(payloads[0][0]))
 	began := time.Now()
-	done := make(chan bool)
+	done := make(chan error)
 	for i, k := range all {
 		go func() {
-			defer func() { done <- true }()
+			var err error
 			for _, p := range payloads[i] {
-				k.send(t, p)
+				if err == nil {
+					err = k.Send(p)
+				}
 			}
+			done <- err
 		}()
 	}
 	for range all {
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 	t.Logf("sent after %v: %+v", time.Since(began), hub.Stats())
 	waits := 0
 	for _, k := range all {
-		for more := true; more; {
-			select {
-			case a := <-k.acks:
-				if a.Refused == wire.RefusedBusy {
-					waits++
-					if a.Wait < 1 {
-						t.Error("told to wait for no time")
-					}
+		for _, a := range k.Heard() {
+			if a.Refused == wire.RefusedBusy {
+				waits++
+				if a.Wait < 1 {
+					t.Error("told to wait for no time")
 				}
-			default:
-				more = false
 			}
 		}
 	}
 	for _, k := range all {
-		waits += k.drain(t, 1000)
+		waits += drain(t, k)
 	}
 	t.Logf("all stored after %v: %+v, told to wait %d times", time.Since(began), hub.Stats(), waits)
 	if hub.Stats().Dropped == 0 || waits == 0 {
 		t.Errorf("dropped %d, waits %d: the flood was none", hub.Stats().Dropped, waits)
 	}
-	r := proved(t, s)
-	for i, f := range r.Findings {
-		if want := int64(len(all[i].records)); f.Received != want {
+	for _, f := range proved(t, s).Findings {
+		if want := int64(len(all[0].Records)); f.Received != want {
 			t.Errorf("%s: got %d records, want %d", f.Source.Key.Kiosk, f.Received, want)
 		}
 	}
 }
 
-// fill is a kind nobody knows, as long as makes 25 of them half a batch.
-var fill = func() string {
-	b := make([]byte, 2400)
-	for i := range b {
-		b[i] = 'x'
+// Garbage costs its sender an answer, and its neighbours nothing.
+func TestHub_garbage(t *testing.T) {
+	s := hubSettings(t)
+	hub := startHub(t, s)
+	good := dialRaw(t, hub, "good")
+	good.Press(10)
+	drain(t, good)
+	for name, c := range map[string]struct {
+		payload string
+		answer  bool // whether the sender can be told
+	}{
+		"bytes":           {"\x00\xff\xfe", false},
+		"not an envelope": {`[1,2,3]`, false},
+		"no request":      {`{"v":1}`, false},
+		"other version":   {`{"re":["n",5],"v":9,"epoch":"0000000000000007","first":1}`, true},
+		"broken off":      {`{"v":1,"re":["n",5],"epoch":"00000000000`, true},
+		"no epoch":        {`{"v":1,"re":["n",5],"first":1}`, true},
+		"above 64 KiB":    {`{"v":1,"re":["n",5],"records":["` + strings.Repeat("x", 65<<10) + `"]}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := dialRaw(t, hub, "bad-"+strings.NewReplacer(" ", "-", "KiB", "k").Replace(name))
+			if err := k.Send([]byte(c.payload)); err != nil {
+				t.Fatal(err)
+			}
+			if c.answer {
+				a, err := k.Answer(5)
+				if err != nil || a.Refused != wire.RefusedUnreadable || a.Why == "" {
+					t.Errorf("got %+v, %v, want a refusal with a reason", a, err)
+				}
+			}
+			k.Press(5)
+			drain(t, k) // it is heard again once it speaks properly
+		})
 	}
-	return string(b)
-}()
+	t.Run("10 MB", func(t *testing.T) {
+		k := dialRaw(t, hub, "huge")
+		_ = k.Send(bytes.Repeat([]byte("x"), 10<<20)) // the broker hangs up
+		if _, err := k.Answer(1); err == nil {
+			t.Error("got an answer, want the connection closed")
+		}
+	})
+	good.Press(10)
+	drain(t, good)
+	for _, f := range proved(t, s).Findings {
+		if f.Source.Key.Kiosk == "good" && f.Presses != 20 {
+			t.Errorf("got %d presses of the good kiosk, want 20", f.Presses)
+		}
+	}
+}
