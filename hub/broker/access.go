@@ -1,38 +1,38 @@
 package broker
 
 import (
-	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"sourire/internal/feedback"
+	"sourire/internal/wire"
 )
 
 // HubPrefix begins the client id of every connection of a hub. The underscore
 // cannot be part of a kiosk's id.
 const HubPrefix = "hub_"
 
-// kioskID is what may stand as a level of a topic. The server takes a dot for a
-// level separator of its own, and a space for the end of a subject.
-var kioskID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
-
 // Role is what a connection may do. The zero Role may do nothing and is
 // refused.
 type Role struct {
 	hub   bool
-	kiosk string
+	kiosk feedback.KioskID
 }
 
 // Hub is the role of the hub.
 func Hub() Role { return Role{hub: true} }
 
 // Kiosk is the role of one kiosk. An id that is not of the form of a kiosk's
-// gives the zero Role.
+// gives the zero Role: a dot or a space in a topic would mean something to the
+// server. So does "hub", for that kiosk's state would be the hub's.
 func Kiosk(id string) Role {
-	if !kioskID.MatchString(id) {
+	k, err := feedback.ParseKioskID(id)
+	if err != nil || wire.Topic(k, wire.TopicState) == wire.HubState {
 		return Role{}
 	}
-	return Role{kiosk: id}
+	return Role{kiosk: k}
 }
 
 // mayBe reports whether a connection with this role may carry a client id.
@@ -40,11 +40,11 @@ func (r Role) mayBe(clientID string) bool {
 	if r.hub {
 		return strings.HasPrefix(clientID, HubPrefix)
 	}
-	return r.kiosk != "" && clientID == r.kiosk
+	return r.kiosk != "" && clientID == string(r.kiosk)
 }
 
-// permissions are the topics of a role, in the server's words: levels are
-// separated by dots, ">" stands for any number of them.
+// permissions are the topics of a role. The server separates levels by dots and
+// writes ">" for any number of them.
 func (r Role) permissions() *server.Permissions {
 	if r.hub {
 		all := []string{"sourire", "sourire.>"} // MQTT's sourire/# is both
@@ -53,16 +53,21 @@ func (r Role) permissions() *server.Permissions {
 			Subscribe: &server.SubjectPermission{Allow: all},
 		}
 	}
-	own := func(levels ...string) []string {
-		subjects := make([]string, len(levels))
-		for i, level := range levels {
-			subjects[i] = "sourire.1." + r.kiosk + "." + level
+	subject := func(topic string) string { return strings.ReplaceAll(topic, "/", ".") }
+	own := func(leaves ...string) []string {
+		subjects := make([]string, len(leaves))
+		for i, leaf := range leaves {
+			subjects[i] = subject(wire.Topic(r.kiosk, leaf))
 		}
 		return subjects
 	}
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: own("journal", "state", "health", "reply")},
-		Subscribe: &server.SubjectPermission{Allow: append(own("ack", "plan", "command"), "sourire.1.hub.state")},
+		Publish: &server.SubjectPermission{
+			Allow: own(wire.TopicJournal, wire.TopicState, wire.TopicHealth, wire.TopicReply),
+		},
+		Subscribe: &server.SubjectPermission{
+			Allow: append(own(wire.TopicAck, wire.TopicPlan, wire.TopicCommand), subject(wire.HubState)),
+		},
 	}
 }
 

@@ -33,6 +33,8 @@ const deadline = 30 * time.Second
 // and an exclamation mark.
 func authorize(username, password string) (broker.Role, bool) {
 	switch {
+	case username == "hub" && password == "kiosk!":
+		return broker.Kiosk(username), true
 	case username == "" || password != username+"!":
 		return broker.Role{}, false
 	case username == "hub":
@@ -233,6 +235,7 @@ func TestBroker_refusals(t *testing.T) {
 		"wrong password":               func(o *link.Options) { o.Password = "?" },
 		"no password":                  func(o *link.Options) { o.Password = "" },
 		"nobody":                       func(o *link.Options) { o.Username, o.Password = "", "" },
+		"kiosk of the hub's name":      func(o *link.Options) { o.Username, o.Password, o.ClientID = "hub", "kiosk!", "hub" },
 		"name of no kiosk":             func(o *link.Options) { o.Username, o.Password = "K 1", "K 1!" },
 		"client id of another kiosk":   func(o *link.Options) { o.ClientID = "k1" },
 		"client id of a hub":           func(o *link.Options) { o.ClientID = broker.HubPrefix + "1" },
