@@ -1,0 +1,217 @@
+package insight
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sourire/hub/rollup"
+	"sourire/hub/site"
+	"sourire/internal/feedback"
+)
+
+// ErrUnknownSite says that no site has that id.
+var ErrUnknownSite = errors.New("no such site")
+
+// TrendDays is the length of the trend, its last day included.
+const TrendDays = 30
+
+// Options of an Insight.
+type Options struct {
+	// Zone is that of sites which are known from presses only; nil means UTC.
+	Zone *time.Location
+	Now  func() time.Time // nil means time.Now
+}
+
+// Insight answers questions. Its methods may be called from several goroutines.
+type Insight struct {
+	store Store
+	zone  *time.Location
+	now   func() time.Time
+
+	mu      sync.Mutex
+	factors map[factorKey]factorSet // a cache
+}
+
+// New returns a read model over a store.
+func New(store Store, o Options) *Insight {
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Insight{store: store, zone: o.Zone, now: o.Now, factors: make(map[factorKey]factorSet)}
+}
+
+// Configure puts the sites that the settings name into the store.
+func (in *Insight) Configure(ctx context.Context, sites []site.Site) error {
+	if len(sites) == 0 {
+		return nil
+	}
+	return in.store.PutSites(ctx, sites)
+}
+
+// Summary is a site in the overview.
+type Summary struct {
+	Site    site.Site
+	Day     site.Day // today, there
+	Moments []Moment // without trend
+	Life    Life
+	Trouble error // see View.Trouble
+}
+
+// Sites returns every site with its figures of today, by name.
+func (in *Insight) Sites(ctx context.Context) ([]Summary, error) {
+	sites, err := in.sites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kiosks, err := in.store.Kiosks(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("kiosks: %w", err)
+	}
+	at := make(map[feedback.SiteID][]Kiosk)
+	for _, k := range kiosks {
+		if k.State.Asked != nil {
+			at[k.State.Asked.Site] = append(at[k.State.Asked.Site], k)
+		}
+	}
+	out := make([]Summary, 0, len(sites))
+	for _, s := range sites {
+		v, err := in.view(ctx, s, span{days: 1, kiosks: at[s.ID]})
+		if err != nil {
+			return nil, fmt.Errorf("site %s: %w", s.ID, err)
+		}
+		out = append(out, Summary{Site: s, Day: v.Day, Moments: v.Moments, Life: v.Life, Trouble: v.Trouble})
+	}
+	return out, nil
+}
+
+// View is a site on one of its days.
+type View struct {
+	Site    site.Site
+	Day     site.Day
+	Today   bool // the day is still going on
+	Moments []Moment
+	Total   rollup.Cell // of all moments; its first step holds all ratings, see hide
+	Undated rollup.Cell // presses whose day is not known; the same
+	Life    Life
+	// Trouble, if not nil, says why the figures could not be moved on: the
+	// store refuses writes. What is shown is what was shown before.
+	Trouble error
+}
+
+// Site returns a site on a day, the zero Day meaning today, with the trend up to
+// that day. A day after today is taken for today.
+func (in *Insight) Site(ctx context.Context, id feedback.SiteID, day site.Day) (View, error) {
+	return in.one(ctx, id, span{day: day, days: TrendDays})
+}
+
+// Life returns what moves at once. It also moves the figures on if they may
+// move; [Life.Version] then differs.
+func (in *Insight) Life(ctx context.Context, id feedback.SiteID) (Life, error) {
+	v, err := in.one(ctx, id, span{days: 1, bare: true})
+	return v.Life, err
+}
+
+func (in *Insight) one(ctx context.Context, id feedback.SiteID, sp span) (View, error) {
+	sites, err := in.sites(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	i := slices.IndexFunc(sites, func(s site.Site) bool { return s.ID == id })
+	if i < 0 {
+		return View{}, fmt.Errorf("site %q: %w", id, ErrUnknownSite)
+	}
+	// Kiosks first: what they say to be stored is then among the cells.
+	if sp.kiosks, err = in.store.Kiosks(ctx, id); err != nil {
+		return View{}, fmt.Errorf("kiosks: %w", err)
+	}
+	return in.view(ctx, sites[i], sp)
+}
+
+// span says what of a site is to be read.
+type span struct {
+	day    site.Day // the last; zero: today
+	days   int
+	bare   bool // only life is wanted: no intervals
+	kiosks []Kiosk
+}
+
+func (in *Insight) view(ctx context.Context, s site.Site, sp span) (View, error) {
+	now := in.now()
+	today := s.Today(now)
+	v := View{Site: s, Day: sp.day}
+	if v.Day.IsZero() || today.Before(v.Day) {
+		v.Day = today
+	}
+	v.Today = v.Day == today
+	a, shown, trouble, err := in.read(ctx, s, v, sp.days)
+	if err != nil {
+		return v, err
+	}
+	v.Trouble = trouble
+	v.Life = lifeOf(a, sp.kiosks, now)
+	v.Life.Version = fmt.Sprintf("%s.%d", v.Day, a.Shown.At)
+	for _, c := range a.Days {
+		if c.Day == sp.days-1 {
+			v.Life.Stored += c.Cell.Presses
+		}
+	}
+	if sp.bare {
+		return v, nil
+	}
+	factors, err := in.factorsFor(ctx, s, v.Day)
+	if err != nil {
+		return v, err
+	}
+	v.Moments = momentsOf(a, v.Day, sp.days, shown)
+	for i := range v.Moments {
+		m := &v.Moments[i]
+		m.settle(factors)
+		v.Total = v.Total.Plus(counts(m.Cell))
+	}
+	for _, c := range a.Undated {
+		v.Undated = v.Undated.Plus(counts(c.Cell))
+	}
+	return v, nil
+}
+
+// counts returns a cell without its faces.
+func counts(c rollup.Cell) rollup.Cell {
+	n := c.Ratings()
+	clear(c.Steps[:])
+	c.Steps[0] = n
+	return c
+}
+
+// sites returns every site, by name. One that is known from presses only gets
+// its id as name and the zone of the options.
+func (in *Insight) sites(ctx context.Context) ([]site.Site, error) {
+	places, err := in.store.Sites(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sites: %w", err)
+	}
+	out := make([]site.Site, 0, len(places))
+	for _, p := range places {
+		if p.Zone == "" {
+			out = append(out, site.Site{ID: p.ID, Name: string(p.ID), Zone: in.zone})
+			continue
+		}
+		s, err := site.New(p.ID, p.Name, p.Zone)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b site.Site) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
+	return out, nil
+}

@@ -1,0 +1,121 @@
+package insight
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sourire/internal/feedback"
+	"sourire/internal/visit"
+)
+
+// Life is what moves at once: that there are presses, never which face.
+type Life struct {
+	PressedAt time.Time // of the newest press that is stored; zero: none
+	StoredAt  time.Time // when a press was last stored
+	Stored    int64     // presses of the day that are stored, set aside or not
+	Waiting   int64     // presses that kiosks say they have not delivered
+	Kiosks    []KioskLife
+	// UpTo is the instant up to which everything that was pressed is stored:
+	// the least over the kiosks in service. Zero: not known. HeldBy names the
+	// kiosk that holds it back.
+	UpTo   time.Time
+	HeldBy feedback.KioskID
+	Gaps   []Gap // declared losses, newest first
+	At     time.Time
+	// Version changes when the figures of the day moved.
+	Version string
+}
+
+// Pressed returns the presses of the day that are known of, stored or waiting.
+// What waits may be of earlier days.
+func (l Life) Pressed() int64 { return l.Stored + l.Waiting }
+
+// Condition is how a kiosk is, as far as the hub heard.
+type Condition int
+
+// The conditions.
+const (
+	Well    Condition = iota // heard within LateAfter
+	Late                     // not heard for longer
+	Lost                     // its connection broke, or not heard for LostAfter
+	Retired                  // not heard for RetiredAfter: no longer in service
+)
+
+// Limits of conditions. A kiosk says how it is every minute. One that comes
+// back within RetiredAfter still has all its records (it keeps 30 days).
+const (
+	LateAfter    = 5 * time.Minute
+	LostAfter    = 24 * time.Hour
+	RetiredAfter = 35 * 24 * time.Hour
+)
+
+// KioskLife is how a kiosk is.
+type KioskLife struct {
+	ID        feedback.KioskID
+	Asked     feedback.Asked // at its mark
+	Condition Condition
+	HeardAt   time.Time // when it last said anything
+	UpTo      time.Time // everything that it recorded until then is stored; zero: not known
+	Waiting   int64
+	Version   string
+}
+
+func lifeOf(a Answer, kiosks []Kiosk, now time.Time) Life {
+	l := Life{PressedAt: a.PressedAt, StoredAt: a.StoredAt, At: now}
+	first := true
+	for _, k := range kiosks {
+		kl := kioskLife(k, now)
+		l.Kiosks = append(l.Kiosks, kl)
+		l.Gaps = append(l.Gaps, k.Gaps...)
+		if kl.Condition == Retired {
+			continue
+		}
+		l.Waiting += kl.Waiting
+		if first || kl.UpTo.Before(l.UpTo) {
+			l.UpTo, l.HeldBy = kl.UpTo, kl.ID
+		}
+		first = false
+	}
+	slices.SortFunc(l.Kiosks, func(a, b KioskLife) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(l.Gaps, func(a, b Gap) int { return b.At.Compare(a.At) })
+	return l
+}
+
+func kioskLife(k Kiosk, now time.Time) KioskLife {
+	l := KioskLife{ID: k.ID, HeardAt: k.StoredAt, UpTo: markAt(k.State)}
+	if k.State.Asked != nil {
+		l.Asked = *k.State.Asked
+	}
+	if p := k.Pulse; p != nil {
+		l.Waiting, l.Version = p.Queued, p.Version
+		if p.LastAt.After(l.HeardAt) {
+			l.HeardAt = p.LastAt
+		}
+		// protocol.md, step 7: the newest birth or health of the epoch whose
+		// next is the mark's successor, else the instant of the mark.
+		if p.Epoch == k.Epoch && p.Next == k.Through+1 && p.HeardAt.After(l.UpTo) {
+			l.UpTo = p.HeardAt
+		}
+	}
+	switch age := now.Sub(l.HeardAt); {
+	case age > RetiredAfter:
+		l.Condition = Retired
+	case age > LostAfter, k.Pulse != nil && !k.Pulse.Online:
+		l.Condition = Lost
+	case age > LateAfter:
+		l.Condition = Late
+	}
+	return l
+}
+
+// markAt returns the instant of the last record that the fold has seen, as well
+// as its clock is known; zero when it is not.
+func markAt(s visit.State) time.Time {
+	for i := len(s.Boots) - 1; i >= 0; i-- {
+		if b := s.Boots[i]; b.Placed {
+			return time.UnixMilli(b.Offset + b.Last)
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,127 @@
+package insight
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"sourire/hub/kpi"
+	"sourire/hub/rollup"
+	"sourire/hub/site"
+	"sourire/internal/feedback"
+)
+
+// shownBody is the body of a Snapshot, as JSON. Fields are added, never
+// renamed.
+type shownBody struct {
+	Moments []shownMoment `json:"moments"`
+}
+
+type shownMoment struct {
+	Asked feedback.Asked `json:"asked"`
+	Cell  rollup.Cell    `json:"cell"`
+}
+
+// tries is how often a reader moves figures on that other readers move too.
+const tries = 3
+
+// read asks the store for the days of a view. If the last is still going on, it
+// also returns the cells to show for it, moved on if they may move; trouble says
+// why that failed.
+func (in *Insight) read(ctx context.Context, s site.Site, v View, days int) (a Answer, shown map[feedback.Asked]rollup.Cell, trouble, err error) {
+	q := Question{Site: s.ID, Bounds: s.Bounds(v.Day, days)}
+	if v.Today {
+		q.Shown = v.Day.String()
+	}
+	for range tries {
+		if a, err = in.store.Read(ctx, q); err != nil {
+			return a, nil, nil, fmt.Errorf("roll-ups: %w", err)
+		}
+		if !v.Today {
+			return a, nil, nil, nil
+		}
+		before, err := cellsOf(a.Shown)
+		if err != nil {
+			return a, nil, nil, err
+		}
+		after, moved := move(before, a, days-1)
+		if !moved {
+			return a, before, nil, nil
+		}
+		next := Snapshot{Site: s.ID, Day: q.Shown, At: max(in.now().UnixMilli(), a.Shown.At+1)}
+		if next.Body, err = json.Marshal(bodyOf(after)); err != nil {
+			return a, nil, nil, fmt.Errorf("figures to show: %w", err)
+		}
+		done, err := in.store.Publish(ctx, next, a.Shown.At)
+		if err != nil {
+			return a, before, fmt.Errorf("figures of %s: %w", s.ID, err), nil
+		}
+		if done {
+			a.Shown = next
+			return a, after, nil, nil
+		}
+		shown = before
+	}
+	return a, shown, nil, nil // others moved them each time; this is what they were a moment ago
+}
+
+func cellsOf(s Snapshot) (map[feedback.Asked]rollup.Cell, error) {
+	out := make(map[feedback.Asked]rollup.Cell)
+	if s.At == 0 {
+		return out, nil
+	}
+	var body shownBody
+	if err := json.Unmarshal(s.Body, &body); err != nil {
+		return nil, fmt.Errorf("figures shown of %s on %s: %w", s.Site, s.Day, err)
+	}
+	for _, m := range body.Moments {
+		out[m.Asked] = m.Cell
+	}
+	return out, nil
+}
+
+func bodyOf(cells map[feedback.Asked]rollup.Cell) shownBody {
+	b := shownBody{Moments: make([]shownMoment, 0, len(cells))}
+	for asked, c := range cells {
+		b.Moments = append(b.Moments, shownMoment{asked, c})
+	}
+	return b
+}
+
+// move returns the cells to show after those shown before, given what is stored
+// for the day, and whether any differs.
+func move(before map[feedback.Asked]rollup.Cell, a Answer, day int) (map[feedback.Asked]rollup.Cell, bool) {
+	after := make(map[feedback.Asked]rollup.Cell, len(before))
+	for asked := range before {
+		after[asked] = rollup.Cell{} // what is stored may have shrunk to nothing
+	}
+	for _, c := range a.Days {
+		if c.Day == day {
+			after[c.Asked] = c.Cell
+		}
+	}
+	moved := false
+	for asked, c := range after {
+		if was := before[asked]; was != c && !mayMove(was, c) {
+			after[asked] = was
+		}
+		moved = moved || before[asked] != after[asked]
+	}
+	return after, moved
+}
+
+// mayMove reports whether figures that were may become those that are.
+func mayMove(was, is rollup.Cell) bool {
+	var came, went int64
+	for i := range is.Steps {
+		came += max(0, is.Steps[i]-was.Steps[i])
+		went += max(0, was.Steps[i]-is.Steps[i])
+	}
+	switch {
+	case came == 0 && went == 0:
+		return true // only repeats or what is set aside
+	case !kpi.Enough(was.Ratings()):
+		return true // no face was shown; if one is now, it is one of at least five
+	}
+	return max(came, went) >= kpi.MinimumStep
+}

@@ -1,0 +1,258 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sourire/hub/insight"
+	"sourire/hub/rollup"
+	"sourire/hub/site"
+	"sourire/internal/feedback"
+)
+
+// PutSites implements insight.Store.
+func (s *Store) PutSites(ctx context.Context, sites []site.Site) error {
+	return s.db.Update(ctx, func(tx *sql.Tx) error {
+		for _, x := range sites {
+			_, err := tx.ExecContext(ctx, `INSERT INTO site (id, name, zone) VALUES (?, ?, ?)
+				ON CONFLICT (id) DO UPDATE SET name = excluded.name, zone = excluded.zone`, x.ID, x.Name, x.Zone.String())
+			if err != nil {
+				return fmt.Errorf("site %s: %w", x.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Sites implements insight.Store.
+func (s *Store) Sites(ctx context.Context) ([]insight.Place, error) {
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT id, name, zone FROM site
+		UNION ALL SELECT DISTINCT site, '', '' FROM asked WHERE site NOT IN (SELECT id FROM site) ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []insight.Place
+	for rows.Next() {
+		var p insight.Place
+		if err := rows.Scan(&p.ID, &p.Name, &p.Zone); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// Kiosks implements insight.Store. A kiosk's newest journal is the last that is
+// not closed.
+func (s *Store) Kiosks(ctx context.Context, at feedback.SiteID) ([]insight.Kiosk, error) {
+	var out []insight.Kiosk
+	err := s.db.View(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT s.kiosk, s.epoch, s.through, s.state, s.stored_at,
+				k.online, k.version, k.epoch, k.next, k.queued, k.heard_at, k.last_at
+			FROM source s LEFT JOIN kiosk k ON k.id = s.kiosk
+			WHERE s.closed = 0 ORDER BY s.kiosk, s.created_at DESC, s.id DESC`)
+		if err != nil {
+			return err
+		}
+		if out, err = scanKiosks(rows, at); err != nil {
+			return err
+		}
+		gaps, err := allGaps(ctx, tx)
+		if err != nil {
+			return fmt.Errorf("gaps: %w", err)
+		}
+		for i := range out {
+			out[i].Gaps = gaps[out[i].ID]
+		}
+		return nil
+	})
+	return out, err
+}
+
+func scanKiosks(rows *sql.Rows, at feedback.SiteID) ([]insight.Kiosk, error) {
+	defer rows.Close()
+	// The site stands inside the state; looking for its text first spares most
+	// kiosks of other sites the decoding.
+	mention := []byte(strconv.Quote(string(at)))
+	var out []insight.Kiosk
+	var last feedback.KioskID
+	for rows.Next() {
+		var k insight.Kiosk
+		var epoch, stored int64
+		var state []byte
+		var online sql.NullBool
+		var version sql.NullString
+		var pulse [5]sql.NullInt64 // epoch, next, queued, heard_at, last_at
+		if err := rows.Scan(&k.ID, &epoch, &k.Through, &state, &stored, &online, &version,
+			&pulse[0], &pulse[1], &pulse[2], &pulse[3], &pulse[4]); err != nil {
+			return nil, err
+		}
+		if k.ID == last {
+			continue // an older journal
+		}
+		last = k.ID
+		if at != "" && !bytes.Contains(state, mention) {
+			continue
+		}
+		if err := json.Unmarshal(state, &k.State); err != nil {
+			return nil, fmt.Errorf("state of %s: %w", k.ID, err)
+		}
+		if at != "" && (k.State.Asked == nil || k.State.Asked.Site != at) {
+			continue
+		}
+		k.Epoch, k.StoredAt = feedback.Epoch(epoch), instant(stored)
+		if online.Valid {
+			k.Pulse = &insight.Pulse{
+				Online: online.Bool, Version: version.String, Epoch: feedback.Epoch(pulse[0].Int64),
+				Next: feedback.Seq(pulse[1].Int64), Queued: pulse[2].Int64,
+				HeardAt: instant(pulse[3].Int64), LastAt: instant(pulse[4].Int64),
+			}
+		}
+		out = append(out, k)
+	}
+	return out, rows.Err()
+}
+
+// allGaps returns the gaps of every kiosk: they are few.
+func allGaps(ctx context.Context, tx *sql.Tx) (map[feedback.KioskID][]insight.Gap, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT s.kiosk, s.epoch, g.first, g.last, g.why, g.at
+		FROM gap g JOIN source s ON s.id = g.source ORDER BY g.at, g.source, g.first`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := make(map[feedback.KioskID][]insight.Gap)
+	for rows.Next() {
+		var g insight.Gap
+		var epoch, at int64
+		if err := rows.Scan(&g.Kiosk, &epoch, &g.First, &g.Last, &g.Why, &at); err != nil {
+			return nil, err
+		}
+		g.Epoch, g.At = feedback.Epoch(epoch), instant(at)
+		out[g.Kiosk] = append(out[g.Kiosk], g)
+	}
+	return out, rows.Err()
+}
+
+// Read implements insight.Store.
+func (s *Store) Read(ctx context.Context, q insight.Question) (insight.Answer, error) {
+	var a insight.Answer
+	err := s.db.View(ctx, func(tx *sql.Tx) (err error) {
+		if a.Days, err = sumDays(ctx, tx, q); err != nil {
+			return fmt.Errorf("days: %w", err)
+		}
+		undated, err := readCells(ctx, tx, "WHERE asked.site = ? AND cell.bucket = 0", q.Site)
+		if err != nil {
+			return fmt.Errorf("undated: %w", err)
+		}
+		for k, c := range undated {
+			a.Undated = append(a.Undated, insight.DayCell{Asked: k.Asked, Day: -1, Cell: c})
+		}
+		var pressed, stored int64
+		err = tx.QueryRowContext(ctx, "SELECT pressed_at, stored_at FROM life WHERE site = ?", q.Site).Scan(&pressed, &stored)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("life: %w", err)
+		}
+		a.PressedAt, a.StoredAt = instant(pressed), instant(stored)
+		if q.Shown == "" {
+			return nil
+		}
+		a.Shown = insight.Snapshot{Site: q.Site, Day: q.Shown}
+		err = tx.QueryRowContext(ctx, "SELECT body, at FROM published WHERE site = ? AND day = ?", q.Site, q.Shown).Scan(&a.Shown.Body, &a.Shown.At)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("published: %w", err)
+		}
+		return nil
+	})
+	return a, err
+}
+
+// sumDays adds the cells of each day up inside the store: a month of a
+// touchpoint is three thousand quarters of an hour and thirty days. The joins
+// are CROSS so that SQLite keeps their order: what was asked, day, and then the
+// range of one key.
+func sumDays(ctx context.Context, tx *sql.Tx, q insight.Question) ([]insight.DayCell, error) {
+	if len(q.Bounds) < 2 {
+		return nil, nil
+	}
+	columns := cellColumns()
+	var query strings.Builder
+	query.WriteString("WITH day (i, lo, hi) AS (VALUES ")
+	for i := range len(q.Bounds) - 1 {
+		if i > 0 {
+			query.WriteString(", ")
+		}
+		fmt.Fprintf(&query, "(%d, %d, %d)", i, q.Bounds[i], q.Bounds[i+1])
+	}
+	query.WriteString(") SELECT site, touchpoint, survey, scale, day.i")
+	for _, c := range columns {
+		query.WriteString(", sum(" + c + ")")
+	}
+	query.WriteString(` FROM asked CROSS JOIN day CROSS JOIN cell
+		WHERE asked.site = ? AND cell.asked = asked.id AND cell.bucket >= day.lo AND cell.bucket < day.hi
+		GROUP BY asked.id, site, touchpoint, survey, scale, day.i`)
+	rows, err := tx.QueryContext(ctx, query.String(), q.Site)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []insight.DayCell
+	for rows.Next() {
+		var d insight.DayCell
+		to := []any{&d.Asked.Site, &d.Asked.Touchpoint, &d.Asked.Survey, &d.Asked.Scale, &d.Day}
+		if err := rows.Scan(append(to, cellFields(&d.Cell)...)...); err != nil {
+			return nil, err
+		}
+		if !d.Cell.IsZero() {
+			out = append(out, d)
+		}
+	}
+	return out, rows.Err()
+}
+
+// cellFields are the fields of a cell in the order of cellColumns.
+func cellFields(c *rollup.Cell) []any {
+	var to []any
+	for i := range c.Steps {
+		to = append(to, &c.Steps[i])
+	}
+	for i := range c.Aside[1:] {
+		to = append(to, &c.Aside[1+i])
+	}
+	return append(to, &c.Presses, &c.AsidePresses, &c.Mixed, &c.Insistent)
+}
+
+// Publish implements insight.Store.
+func (s *Store) Publish(ctx context.Context, n insight.Snapshot, was int64) (bool, error) {
+	done := false
+	err := s.db.Update(ctx, func(tx *sql.Tx) error {
+		res, err := show(ctx, tx, n, was)
+		if err != nil {
+			return err
+		}
+		changed, err := res.RowsAffected()
+		if err != nil || changed == 0 {
+			return err
+		}
+		done = true
+		_, err = tx.ExecContext(ctx, "DELETE FROM published WHERE site = ? AND day < ?", n.Site, n.Day)
+		return err
+	})
+	return done && err == nil, err
+}
+
+func show(ctx context.Context, tx *sql.Tx, n insight.Snapshot, was int64) (sql.Result, error) {
+	if was == 0 {
+		return tx.ExecContext(ctx, "INSERT INTO published (site, day, body, at) VALUES (?, ?, ?, ?) ON CONFLICT (site, day) DO NOTHING",
+			n.Site, n.Day, n.Body, n.At)
+	}
+	return tx.ExecContext(ctx, "UPDATE published SET body = ?, at = ? WHERE site = ? AND day = ? AND at = ?",
+		n.Body, n.At, n.Site, n.Day, was)
+}
