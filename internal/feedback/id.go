@@ -48,6 +48,9 @@ type IDError struct {
 
 // Error tells what an id may hold.
 func (e *IDError) Error() string {
+	if validID(e.Text) {
+		return fmt.Sprintf("%s id %q is reserved: choose another", e.What, e.Text)
+	}
 	return fmt.Sprintf("%s id %q: use 1 to %d of the characters a-z, 0-9 and -", e.What, e.Text, MaxID)
 }
 
@@ -58,8 +61,14 @@ func parseID[T ~string](what, s string) (T, error) {
 	return T(s), nil
 }
 
-// ParseKioskID returns s as a kiosk id, or an [*IDError].
-func ParseKioskID(s string) (KioskID, error) { return parseID[KioskID]("kiosk", s) }
+// ParseKioskID returns s as a kiosk id, or an [*IDError]. "hub" and "site" are
+// none: they stand where a kiosk's id does in the topics of the hub.
+func ParseKioskID(s string) (KioskID, error) {
+	if s == "hub" || s == "site" {
+		return "", &IDError{What: "kiosk", Text: s}
+	}
+	return parseID[KioskID]("kiosk", s)
+}
 
 // ParseSiteID returns s as a site id, or an [*IDError].
 func ParseSiteID(s string) (SiteID, error) { return parseID[SiteID]("site", s) }
