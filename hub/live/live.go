@@ -72,12 +72,12 @@ type Board struct {
 // is sent to and closed under Board.mu only.
 type reader struct{ news chan News }
 
-// New returns a board for at most max readers, DefaultReaders when 0.
-func New(max int) *Board {
-	if max == 0 {
-		max = DefaultReaders
+// New returns a board for at most that many readers, DefaultReaders when 0.
+func New(readers int) *Board {
+	if readers == 0 {
+		readers = DefaultReaders
 	}
-	return &Board{max: max, readers: make(map[*reader]struct{})}
+	return &Board{max: readers, readers: make(map[*reader]struct{})}
 }
 
 // Publish tells every reader. It never blocks.
