@@ -2,7 +2,8 @@
 // what they say.
 //
 // This package holds flags and sub-commands only, one file each; hub/app
-// composes the hub.
+// composes the hub from the parts of the line. It stands over the line, keeps
+// nothing that a crash could cost, and must not know how any part works.
 package main
 
 import (

@@ -1,0 +1,159 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sourire/hub/app"
+	"sourire/hub/ingest"
+	"sourire/hub/store/sqlstore"
+	"sourire/internal/feedback"
+	"sourire/internal/link"
+	"sourire/internal/wire"
+)
+
+func settings(t *testing.T) app.Settings {
+	s := app.Defaults()
+	s.Data = filepath.Join(t.TempDir(), "hub")
+	s.Web.Listen, s.Broker.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	s.Kiosks.Key = "key"
+	return s
+}
+
+func options(s app.Settings) app.Options {
+	return app.Options{Settings: s, Log: slog.New(slog.DiscardHandler)}
+}
+
+func TestApp_Run_leavesNothing(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	ctx, cancel := context.WithCancel(context.Background())
+	a, err := app.New(ctx, options(settings(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := app.New(ctx, options(settings(t))) // two live in one program
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := errors.Join(a.Run(), b.Run()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNew_refused(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, c := range map[string]struct {
+		change func(*app.Settings)
+		want   string // a part of the sentence
+	}{
+		"web port taken":    {func(s *app.Settings) { s.Web.Listen = taken.Addr().String() }, "[web] listen"},
+		"broker port taken": {func(s *app.Settings) { s.Broker.Listen = taken.Addr().String() }, taken.Addr().String()},
+		"unknown zone":      {func(s *app.Settings) { s.Zone = "Mars/Olympus" }, "Mars/Olympus"},
+		"no data folder":    {func(s *app.Settings) { s.Data = "" }, "data"},
+		"bad site":          {func(s *app.Settings) { s.Sites = []app.SiteSettings{{ID: "Store 1"}} }, `"Store 1"`},
+		"site twice":        {func(s *app.Settings) { s.Sites = []app.SiteSettings{{ID: "a"}, {ID: "a"}} }, "twice"},
+		"bad broker":        {func(s *app.Settings) { s.Broker.Address = "http://x" }, "http://x"},
+		"damaged database": {func(s *app.Settings) {
+			_ = os.MkdirAll(s.Data, 0o700)
+			_ = os.WriteFile(filepath.Join(s.Data, app.FileName), []byte(strings.Repeat("garbage ", 1000)), 0o600)
+		}, app.FileName},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := settings(t)
+			c.change(&s)
+			a, err := app.New(context.Background(), options(s))
+			if err == nil {
+				_ = a.Stop()
+				t.Fatal("got a hub, want an error")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %q, want it to name %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestNew_folderInUse(t *testing.T) {
+	s := settings(t)
+	a, err := app.New(context.Background(), options(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Stop()
+	if b, err := app.New(context.Background(), options(s)); err == nil {
+		_ = b.Stop()
+		t.Fatal("got a second hub on one folder, want an error")
+	}
+}
+
+// A hub whose store was taken over by another stands down at its next commit.
+func TestApp_superseded(t *testing.T) {
+	s := settings(t)
+	a, err := app.New(context.Background(), options(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := sqlstore.Open(context.Background(), filepath.Join(s.Data, app.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.TakeOver(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run() }()
+	press(t, a)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ingest.ErrSuperseded) {
+			t.Errorf("got %v, want ErrSuperseded", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the superseded hub goes on")
+	}
+}
+
+// press sends a batch of one epoch record.
+func press(t *testing.T, a *app.App) {
+	t.Helper()
+	done := make(chan struct{})
+	conn, err := link.Dial(context.Background(), link.Options{Address: a.BrokerAddr(), ClientID: "k", Username: "k", Password: a.Key()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(); <-done })
+	body := wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: 1}, Fact: feedback.EpochBegan{Why: "new"}})
+	p, err := wire.EncodeBatch(wire.Batch{Re: wire.Re{Nonce: "n", Number: 1}, Epoch: 1, First: 1, Oldest: 1, Next: 2, Records: []json.RawMessage{body}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The hub may subscribe a moment after the broker listens: say it until
+	// the broker is gone.
+	go func() {
+		defer close(done)
+		for conn.Publish(context.Background(), link.Message{Topic: wire.Topic("k", wire.TopicJournal), Payload: p}) == nil {
+			select {
+			case <-conn.Lost():
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+}
