@@ -1,0 +1,50 @@
+// Package assets holds what the programs show and do not compute: faces,
+// languages, and the files of web pages.
+//
+// It stands beside the line; kiosk/screen, hub/web and internal/i18n read it.
+// Everything is embedded in the program, so nothing can be missing at run time.
+// It must not know who shows it.
+//
+// A face is one filled path with holes, for Fyne does not scale strokes, and is
+// told from the others by its mouth and brows, not only by its colour.
+package assets
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed faces/*.svg locales/*.toml web
+var files embed.FS
+
+// Faces returns the faces, face-1.svg (very unhappy) to face-5.svg (very
+// happy).
+func Faces() fs.FS { return sub("faces") }
+
+// Locales returns the texts, one TOML file for each language, named by its
+// BCP 47 tag.
+func Locales() fs.FS { return sub("locales") }
+
+// Web returns the style sheet and the script of web pages.
+func Web() fs.FS { return sub("web") }
+
+func sub(dir string) fs.FS {
+	f, err := fs.Sub(files, dir)
+	if err != nil {
+		panic("assets: " + err.Error()) // the pattern above names the folder
+	}
+	return f
+}
+
+// moods are the faces of a scale by its number of steps, worst first.
+var moods = map[int][]int{2: {2, 4}, 3: {2, 3, 4}, 4: {1, 2, 4, 5}, 5: {1, 2, 3, 4, 5}}
+
+// Mood returns the number of the face, 1 to 5, of a step (0 the worst) of a
+// scale with that many steps, and false when so many steps have no faces.
+func Mood(steps, step int) (int, bool) {
+	m := moods[steps]
+	if step < 0 || step >= len(m) {
+		return 0, false
+	}
+	return m[step], true
+}
