@@ -1,0 +1,63 @@
+// Package journal keeps what happened at a kiosk on disk until the hub says
+// that it has it.
+//
+// It stands on the line between kiosk/session and kiosk/uplink. A record is
+// numbered, stamped, hashed and encoded once, in [Journal.Append]; from then on
+// it is bytes, which are kept and sent verbatim.
+//
+// # What survives a crash
+//
+// Everything that Append returned: it is in the file, forced to the disk, when
+// Append returns. Records that are handed over together are there together or
+// not at all. What is not forced at once is the mark of what the hub has: it is
+// written with the next record or by [Journal.Renew], because a mark that is too
+// low costs one question to the hub and nothing else.
+//
+// # On disk
+//
+// One SQLite file, written by one connection with synchronous=FULL. The tables
+// are drawn in schema/001_journal.sql. The number of the next record and the
+// hash at the head are a row of their own, never derived from the records. An
+// Append is one INSERT for each record and one UPDATE of that row, and calls
+// that meet share one commit.
+//
+// # Epochs
+//
+// A record's key is (kiosk, epoch, seq). There is one epoch to which records are
+// appended and, behind it, older ones that are closed: they are held until the
+// hub has them and until they are old. An epoch is closed, and the next begun,
+//
+//   - by [Journal.Fork], when the hub holds other records under the same
+//     numbers. What it does not share is appended to the new epoch again,
+//     byte for byte; only a number by which a record names a press is moved
+//     along with that press.
+//   - when the file was found damaged. The readable records that were not known
+//     to be acknowledged are salvaged. Unlike protocol.md, which moves them into
+//     the new epoch, they keep their own epoch and numbers: where the hub has
+//     some of them already, they are repeats, and never count twice. What could
+//     not be read in between is a hole, which the hub declares as a gap; the new
+//     epoch names the old one and the last number salvaged.
+//
+// BUG(kiosk): a record that names a press (why, comment, end, gesture, stuck) is
+// dropped by a fork that leaves the press itself behind, because in the new
+// epoch it would name another one.
+//
+// # Time
+//
+// Each start of the program writes a boot and a wall record; wall is repeated
+// when the wall clock moved by over a second against the time since boot, or
+// when the system's trust in it changed. The offset of a boot is stated by a fix
+// record: from the system once it holds its clock to be synchronised, else from
+// an answer of the hub with a short round trip, and again only if the
+// uncertainty at least halves.
+//
+// # Room
+//
+// Acknowledged records stay for a time, so that a hub restored from an old
+// backup can ask again; they go when they are too old, or when room is needed.
+// Records that are not acknowledged never go: when nothing else is left to
+// drop, Append fails with [ErrFull], and the visitor is not thanked.
+//
+// The package has no goroutine. It must not know MQTT, screens, or what a plan
+// holds.
+package journal

@@ -1,0 +1,126 @@
+package journal_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"sourire/internal/feedback"
+	"sourire/internal/wire"
+	"sourire/kiosk/clock"
+	"sourire/kiosk/journal"
+)
+
+func decode(t testing.TB, body string) feedback.Record {
+	t.Helper()
+	r, err := wire.DecodeRecord([]byte(body))
+	if err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return r
+}
+
+func appendAll(t testing.TB, j *journal.Journal, facts ...feedback.Fact) feedback.Seq {
+	t.Helper()
+	var last feedback.Seq
+	for _, f := range facts {
+		e, err := j.Append(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = e[0].Seq
+	}
+	return last
+}
+
+func TestJournal_Fork(t *testing.T) {
+	c := newClock()
+	dir := t.TempDir()
+	j := open(t, options(dir, c))
+	second := asked
+	second.Asked.Touchpoint = "till-2"
+	common := appendAll(t, j, asked, feedback.Press{Rating: 1}, feedback.Test{On: true}, feedback.Press{Rating: 0})
+	at := appendAll(t, j, feedback.Press{Rating: 2, Held: 33})
+	appendAll(t, j, feedback.Stuck{Press: at}, feedback.Gesture{Press: common}, journal.Remark{Press: at, Text: "cold"},
+		feedback.Test{}, second, feedback.Press{Rating: 1, Held: 44})
+	closeIt(t, j)
+	c.bend(func(r *clock.Reading) { r.BootID, r.Since, r.Wall = "boot-b", time.Second, r.Wall.Add(time.Minute) })
+	j = open(t, options(dir, c))
+	old := j.Head()
+	if err := j.Ack(old.ID, common+1); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := j.HashAt(t.Context(), old.ID, common)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moving := held(t, j, old.ID, common+1)
+
+	id, err := j.Fork(t.Context(), old.ID, common, "the hub holds others")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := held(t, j, id, 1)
+	want := []string{"epoch", "plan", "test", "wall", "fix", "press", "stuck", "comment", "test", "plan", "press", "boot", "wall", "fix"}
+	if got := kinds(all); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	began := decode(t, all[0]).Fact.(feedback.EpochBegan)
+	if want := (feedback.EpochBegan{Parent: old.ID, ParentLast: common, ParentHash: hash, Why: "the hub holds others", Again: int64(len(moving))}); began != want {
+		t.Errorf("got %+v, want %+v", began, want)
+	}
+	for i, want := range map[int]string{5: moving[0], 8: moving[4], 9: moving[5], 10: moving[6], 11: moving[7]} {
+		if all[i] != want {
+			t.Errorf("got %s, want the same bytes %s", all[i], want)
+		}
+	}
+	if got := decode(t, all[6]).Fact; got != (feedback.Stuck{Press: 6}) {
+		t.Errorf("got %+v, want it to name press 6", got)
+	}
+	b, err := j.Batch(t.Context(), id, 8, journal.Limit{Records: 1, Bytes: 1})
+	if err != nil || len(b.Texts) != 1 || b.Texts[0].Text != "cold" || b.Texts[0].Seq != 8 {
+		t.Errorf("got %+v, %v, want the text beside record 8", b, err)
+	}
+	if got, _, _ := j.Plan(t.Context()); got != second {
+		t.Errorf("got %+v in force, want %+v", got, second)
+	}
+	es := j.Epochs()
+	if len(es) != 2 || es[0].Next != common+1 || es[0].Acked != common || es[0].Head != hash || es[0].Current || !es[1].Current {
+		t.Errorf("got %+v", es)
+	}
+	if got := held(t, j, old.ID, 1); len(got) != int(common) {
+		t.Errorf("got %d records in the old epoch, want %d", len(got), common)
+	}
+	s, err := j.Stats(t.Context())
+	if err != nil || s.Presses != 4 || s.QueuedPresses != 2 {
+		t.Errorf("got %+v, %v, want 4 presses made, 2 of them queued", s, err)
+	}
+	e := press(t, j, 1)
+	if e.Epoch != id || e.Seq != feedback.Seq(len(all))+1 {
+		t.Errorf("got %v %d, want the press in the new epoch", e.Epoch, e.Seq)
+	}
+	closeIt(t, j)
+	j = open(t, options(dir, c))
+	defer closeIt(t, j)
+	if got := held(t, j, id, 1); len(got) != len(all)+3 {
+		t.Errorf("got %d records after a restart, want %d", len(got), len(all)+3)
+	}
+}
+
+// The hub has more than this kiosk ever wrote: nothing is repeated.
+func TestJournal_Fork_nothingAbove(t *testing.T) {
+	j := open(t, options(t.TempDir(), newClock()))
+	defer closeIt(t, j)
+	appendAll(t, j, asked, feedback.Press{Rating: 1})
+	old := j.Head()
+	id, err := j.Fork(t.Context(), old.ID, old.Next+10, "card restored")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := kinds(held(t, j, id, 1)), []string{"epoch", "plan", "wall", "fix"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := j.Epochs()[0]; got.Next != old.Next {
+		t.Errorf("got %+v, want %+v", got, old)
+	}
+}

@@ -1,0 +1,172 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"sourire/internal/feedback"
+	"sourire/internal/sqlite"
+)
+
+// Stats is how a journal is.
+type Stats struct {
+	Kiosk         feedback.KioskID
+	Epochs        []Epoch // oldest first
+	Queue         int64   // records not acknowledged
+	QueuedPresses int64
+	Presses       int64     // made on this kiosk since the journal was created
+	Held          int64     // records held, acknowledged or not
+	Bytes         int64     // used in the file
+	DaysLeft      float64   // of capacity, acknowledged records making room, at this kiosk's own pace
+	AckedAt       time.Time // of the last acknowledgement of something new; zero when unknown
+	SeenAt        time.Time // when the program was last known to run; zero when unknown
+	Asked         feedback.PlanApplied
+	Session       int64
+}
+
+// Stats looks at the journal.
+func (j *Journal) Stats(ctx context.Context) (Stats, error) {
+	j.mu.Lock()
+	epochs := append([]row(nil), j.epochs...)
+	ackedAt := j.ackedAt
+	j.mu.Unlock()
+	s, err := stats(ctx, j.db.Read, epochs)
+	if err != nil {
+		return s, fmt.Errorf("journal: %w", err)
+	}
+	s.AckedAt = instantOf(ackedAt)
+	s.Asked, _, err = j.Plan(ctx)
+	if err != nil {
+		return s, err
+	}
+	r, err := j.room(ctx)
+	if err != nil {
+		return s, fmt.Errorf("journal: %w", err)
+	}
+	s.Bytes = r.used
+	s.DaysLeft, err = j.daysLeft(ctx, s, r)
+	if err != nil {
+		return s, fmt.Errorf("journal: %w", err)
+	}
+	return s, nil
+}
+
+// stats counts what the epochs hold.
+func stats(ctx context.Context, db *sql.DB, epochs []row) (Stats, error) {
+	var s Stats
+	var seenAt int64
+	err := db.QueryRowContext(ctx, "SELECT kiosk, seen_at, session FROM journal").Scan(&s.Kiosk, &seenAt, &s.Session)
+	if err != nil {
+		return s, err
+	}
+	s.SeenAt = instantOf(seenAt)
+	for _, e := range epochs {
+		s.Epochs = append(s.Epochs, e.Epoch)
+		s.Held += int64(e.Next - e.Oldest)
+		s.Queue += int64(e.Next - 1 - e.Acked)
+		s.Presses = max(s.Presses, e.total)
+		acked, err := pressesAt(ctx, db, e)
+		if err != nil {
+			return s, err
+		}
+		s.QueuedPresses += e.presses - acked
+	}
+	return s, nil
+}
+
+// pressesAt returns how many presses of an epoch are acknowledged.
+func pressesAt(ctx context.Context, db *sql.DB, e row) (n int64, err error) {
+	if e.Acked == e.Next-1 {
+		return e.presses, nil
+	}
+	err = db.QueryRowContext(ctx, "SELECT presses FROM record WHERE epoch = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+		int64(e.ID), e.Acked).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) { // none of them is held: ask the oldest that is
+		err = db.QueryRowContext(ctx, `SELECT presses - (substr(body, 1, 9) = CAST('["press",' AS BLOB)) FROM record
+			WHERE epoch = ? ORDER BY seq LIMIT 1`, int64(e.ID)).Scan(&n)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return e.presses, nil
+	}
+	return n, err
+}
+
+// daysLeft divides the room that is left, or can be made, by this kiosk's own
+// pace: the records held over the time that they span.
+func (j *Journal) daysLeft(ctx context.Context, s Stats, r room) (float64, error) {
+	if s.Held == 0 {
+		return 0, nil
+	}
+	perDay := float64(paceRecords)
+	if now := j.Now(); !now.IsZero() {
+		var oldest sql.NullInt64
+		err := j.db.Read.QueryRowContext(ctx, "SELECT at FROM record WHERE epoch = ? AND at > 0 ORDER BY seq LIMIT 1",
+			int64(j.Head().ID)).Scan(&oldest)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return 0, err
+		}
+		if span := now.Sub(instantOf(oldest.Int64)); oldest.Valid && span >= paceAfter {
+			perDay = float64(s.Held) / span.Hours() * 24
+		}
+	}
+	perRecord := float64(r.used) / float64(s.Held)
+	if s.Held < paceRecords { // the schema weighs more than they do
+		perRecord = 100
+	}
+	reclaimable := float64(s.Held-s.Queue) * perRecord
+	return (float64(r.left()) + reclaimable) / perRecord / max(perDay, 1), nil
+}
+
+func instantOf(milli int64) time.Time {
+	if milli == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(milli)
+}
+
+// TakeSlowest returns how long the slowest Append since the last call took.
+func (j *Journal) TakeSlowest() time.Duration {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	d := j.slowest
+	j.slowest = 0
+	return d
+}
+
+// Inspect looks at a journal that another process may be writing, and changes
+// nothing. What it says of acknowledgements is as of the last record or minute.
+func Inspect(ctx context.Context, path string) (Stats, error) {
+	db, err := sqlite.Open(path, sqlite.Options{MustExist: true, Readers: 1})
+	if err != nil {
+		return Stats{}, fmt.Errorf("journal: %w", err)
+	}
+	s, err := inspect(ctx, db)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return s, fmt.Errorf("journal: %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func inspect(ctx context.Context, db *sqlite.DB) (Stats, error) {
+	epochs, err := readEpochs(ctx, db.Read)
+	if err != nil {
+		return Stats{}, err
+	}
+	s, err := stats(ctx, db.Read, epochs)
+	if err != nil || len(epochs) == 0 {
+		return s, err
+	}
+	var ackedAt int64
+	if err := db.Read.QueryRowContext(ctx, "SELECT acked_at FROM journal").Scan(&ackedAt); err != nil {
+		return s, err
+	}
+	s.AckedAt = instantOf(ackedAt)
+	body, err := readLandmark(ctx, db.Read, epochs[len(epochs)-1].ID, feedback.KindPlan, maxSeq)
+	if err == nil && body != nil {
+		s.Asked, err = decodePlan(body)
+	}
+	return s, err
+}
