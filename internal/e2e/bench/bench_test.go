@@ -1,0 +1,79 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain lets the test's own program be the hub, as the bench's is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "-hub" {
+		if err := beHub(os.Args[2], os.Stdin, os.Stdout); err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// Every figure is measured and printed. How large it is, no test says.
+func TestProgram_short(t *testing.T) {
+	data := t.TempDir()
+	results := filepath.Join(t.TempDir(), "results.txt")
+	var out strings.Builder
+	if err := program(t.Context(), options{short: true, data: data, write: results, profile: t.TempDir()}, nil, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"cores", "file system", "bare insert of the same rows", "full batches of 500", "full batches of 200",
+		"single presses", "CPU of the hub", "light load", "99 of 100",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table does not say %q", want)
+		}
+	}
+	if written, err := os.ReadFile(results); err != nil || string(written) != out.String() {
+		t.Errorf("got %v and %q written, want what is printed", err, written)
+	}
+	if left, err := os.ReadDir(data); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v left behind, want nothing", left, err)
+	}
+	if t.Failed() {
+		t.Log(out.String())
+	}
+}
+
+func TestResults_lines(t *testing.T) {
+	r, err := measure(t.Context(), short(), t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range r.lines() {
+		for _, x := range []float64{l.ratio, l.low, l.high} {
+			if math.IsNaN(x) || math.IsInf(x, 0) || x <= 0 {
+				t.Errorf("%s: got %v, want a figure", l.figure, x)
+			}
+		}
+		if strings.Contains(l.absolute, "NaN") || strings.Contains(l.absolute, "Inf") {
+			t.Errorf("%s: got %s, want figures", l.figure, l.absolute)
+		}
+	}
+}
+
+func TestSamples_at(t *testing.T) {
+	s := samples{4, 1, 3, 2}
+	for q, want := range map[float64]float64{0: 1, 0.5: 2, 0.51: 3, 0.99: 4, 1: 4} {
+		if got := s.at(q); got != want {
+			t.Errorf("at %v: got %v, want %v", q, got, want)
+		}
+	}
+	if got := (samples{}).at(0.5); !math.IsNaN(got) {
+		t.Errorf("got %v of nothing, want NaN", got)
+	}
+}

@@ -1,0 +1,25 @@
+// Command bench prints the figures by which a hub is judged, each as a ratio to
+// a bare limit of the same machine and with the absolute number beside it.
+//
+// It stands beside the line and measures it whole: a hub as a process of its own
+// (the same program, started again), kiosks over TCP through the embedded broker,
+// a store on the disk, visits, roll-ups and answers, everything as it is
+// shipped. The bare limit of a figure is the least that the same disk and the
+// same driver can be asked for: the same rows inserted by statements of many rows
+// in transactions of the size that the hub itself reached, or one row durably
+// committed. The two alternate within each round, a second apart, so that what
+// disturbs the machine disturbs both; a figure is the median of the rounds, with
+// the lowest and the highest beside it. Wall time moves by a factor of two or
+// more with what else the machine does; a ratio moves less, and the CPU time of
+// a press least.
+//
+// The load is the hard case of its kind: every press opens a visit (they are 3 s
+// apart), each kiosk has a touchpoint of its own, and no kiosk rests: its next
+// request leaves when the last is answered. The kiosks are as cheap as can be
+// made (ready packets, a socket each), for they share the machine with the hub;
+// what that still costs is in the rates, and not in the CPU time, which the hub
+// reports for itself.
+//
+// Nothing is kept but results.txt, and that only when it is asked to. It must
+// not know more of the hub than its settings and its counters.
+package main

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"syscall"
+	"time"
+
+	"sourire/hub/app"
+)
+
+// status is what the hub says of itself, one line of JSON for each line that it
+// reads.
+type status struct {
+	Address string // of its broker
+	CPU     time.Duration
+	Taken   int64 // payloads
+	Dropped int64
+	Groups  int64 // transactions
+}
+
+// hubKey is the kiosks' key.
+const hubKey = "bench"
+
+// hubSettings are the settings of the hub in a folder.
+func hubSettings(folder string) app.Settings {
+	s := app.Defaults()
+	s.Data = filepath.Join(folder, "hub")
+	s.Web.Listen, s.Broker.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	s.Kiosks.Key = hubKey
+	return s
+}
+
+// beHub runs a hub until in ends. A line "profile FILE" begins a CPU profile,
+// "profile" ends it, and every line is answered with the status.
+func beHub(folder string, in io.Reader, out io.Writer) error {
+	hub, err := app.New(context.Background(), app.Options{
+		Settings: hubSettings(folder),
+		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		return err
+	}
+	answers := json.NewEncoder(out)
+	lines := bufio.NewScanner(in)
+	for err == nil && lines.Scan() {
+		verb, file, _ := strings.Cut(lines.Text(), " ")
+		if verb == "profile" {
+			err = profile(file)
+		}
+		if err == nil {
+			st := hub.Stats()
+			err = answers.Encode(status{
+				Address: hub.BrokerAddr(), CPU: ownCPU(), Taken: st.Taken, Dropped: st.Dropped, Groups: st.Groups,
+			})
+		}
+	}
+	return errors.Join(err, lines.Err(), hub.Stop())
+}
+
+// profile begins a CPU profile in file, or ends one when file is empty.
+func profile(file string) error {
+	if file == "" {
+		pprof.StopCPUProfile()
+		return nil
+	}
+	f, err := os.Create(file) // closed by the end of the process
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f)
+}
+
+// ownCPU returns the CPU time that this process has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// hub is a running hub process. One goroutine uses it.
+type hub struct {
+	process *exec.Cmd
+	in      io.WriteCloser
+	answers *json.Decoder
+	address string // host:port of its broker
+}
+
+// startHub runs this program again as a hub that keeps its data in folder.
+func startHub(ctx context.Context, folder string) (*hub, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	h := &hub{process: exec.CommandContext(ctx, self, "-hub", folder)}
+	h.process.Stderr = os.Stderr
+	if h.in, err = h.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := h.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	h.answers = json.NewDecoder(out)
+	if err := h.process.Start(); err != nil {
+		return nil, err
+	}
+	st, err := h.ask("status")
+	if err != nil {
+		return nil, errors.Join(err, h.stop())
+	}
+	h.address = strings.TrimPrefix(st.Address, "mqtt://")
+	return h, nil
+}
+
+func (h *hub) ask(line string) (status, error) {
+	var st status
+	if _, err := fmt.Fprintln(h.in, line); err != nil {
+		return st, fmt.Errorf("the hub: %w", err)
+	}
+	if err := h.answers.Decode(&st); err != nil {
+		return st, fmt.Errorf("the hub: %w", err)
+	}
+	return st, nil
+}
+
+// stop ends the hub in order and waits for it.
+func (h *hub) stop() error {
+	_ = h.in.Close()
+	return h.process.Wait()
+}
