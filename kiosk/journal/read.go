@@ -74,7 +74,9 @@ func (j *Journal) Batch(ctx context.Context, id feedback.Epoch, from feedback.Se
 	return b, err
 }
 
-// fill puts records into b, up to a limit or to the next hole.
+// fill puts records into b, up to a limit or to the next hole, and none above
+// b.Next: an append that was committed a moment ago is not yet in what Epochs
+// tells, and a hub that acknowledged it would seem to know the future.
 func fill(ctx context.Context, tx *sql.Tx, b *wire.Batch, limit Limit) error {
 	holes, err := readHoles(ctx, tx, b.Epoch)
 	if err != nil {
@@ -90,7 +92,7 @@ func fill(ctx context.Context, tx *sql.Tx, b *wire.Batch, limit Limit) error {
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT r.seq, r.before, r.body, c.salt, c.text
 		FROM record r LEFT JOIN comment c ON c.epoch = r.epoch AND c.seq = r.seq
-		WHERE r.epoch = ? AND r.seq >= ? ORDER BY r.seq LIMIT ?`, int64(b.Epoch), b.First, limit.Records)
+		WHERE r.epoch = ? AND r.seq >= ? AND r.seq < ? ORDER BY r.seq LIMIT ?`, int64(b.Epoch), b.First, b.Next, limit.Records)
 	if err != nil {
 		return err
 	}
