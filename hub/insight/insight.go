@@ -158,6 +158,7 @@ func (in *Insight) view(ctx context.Context, s site.Site, sp span) (View, error)
 	}
 	v.Trouble = trouble
 	v.Life = lifeOf(a, sp.kiosks, now)
+	v.Life.Site = s
 	v.Life.Version = fmt.Sprintf("%s.%d", v.Day, a.Shown.At)
 	for _, c := range a.Days {
 		if c.Day == sp.days-1 {

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"sourire/hub/site"
 	"sourire/internal/feedback"
 	"sourire/internal/visit"
 )
 
 // Life is what moves at once: that there are presses, never which face.
 type Life struct {
+	Site      site.Site
 	PressedAt time.Time // of the newest press that is stored; zero: none
 	StoredAt  time.Time // when a press was last stored
 	Stored    int64     // presses of the day that are stored, set aside or not

@@ -1,0 +1,220 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"sourire/hub/ingest"
+	"sourire/hub/insight"
+	"sourire/hub/kpi"
+	"sourire/hub/rollup"
+	"sourire/hub/site"
+	"sourire/internal/feedback"
+	"sourire/internal/i18n"
+	"sourire/internal/visit"
+)
+
+// siteData is what the page of a site shows; its parts are what live pages are
+// sent anew.
+type siteData struct {
+	Name    string
+	Notice  string
+	Today   bool
+	Events  string // where the live page hears news
+	Life    lifeData
+	Figures figuresData
+	Service serviceData
+}
+
+type lifeData struct {
+	Last                     string
+	Recent                   bool // within the last minute
+	Pressed, Stored, Waiting int64
+	UpTo, HeldBy             string
+	Behind                   bool // some kiosk holds the figures back
+}
+
+type figuresData struct {
+	Today         bool
+	Day, ISO      string
+	Before, After string // addresses of the days around; After "" today
+	Moments       []momentData
+	Sums          sumsData
+}
+
+type sumsData struct {
+	Ratings, Repeats, Aside, Presses int64
+	Reasons, Notes                   []string
+}
+
+type serviceData struct {
+	Kiosks []kioskRow
+	Gaps   []string
+}
+
+type kioskRow struct {
+	ID, Touchpoint, Class, Condition, Heard, UpTo string
+	Waiting                                       int64
+}
+
+// site makes the page of a site.
+func (s *Server) site(r *http.Request, l *i18n.Language) (content, error) {
+	id := feedback.SiteID(r.PathValue("id"))
+	notice := ""
+	var day site.Day
+	if text := r.URL.Query().Get("day"); text != "" {
+		var err error
+		if day, err = site.ParseDay(text); err != nil {
+			notice = l.Text("day_unknown")
+		}
+	}
+	v, err := s.insight.Site(r.Context(), id, day)
+	if err != nil {
+		return content{}, err
+	}
+	if !day.IsZero() && v.Day != day {
+		notice = l.Text("day_unknown")
+	}
+	if v.Trouble != nil {
+		s.log.Error("figures could not be moved on", "site", id, "error", v.Trouble)
+	}
+	d := siteData{
+		Name: v.Site.Name, Notice: notice, Today: v.Today,
+		Events: "/site/" + url.PathEscape(string(id)) + "/events?" + url.Values{"lang": {l.Tag()}, "shown": {v.Life.Version}}.Encode(),
+		Life:   lifeOf(l, v.Life), Figures: figuresOf(l, v), Service: serviceOf(l, v.Life),
+	}
+	return content{page: "site", title: v.Site.Name, refusing: v.Trouble != nil, data: d}, nil
+}
+
+// behindAfter is how far completeness may lag before the page stresses it.
+const behindAfter = 15 * time.Minute
+
+func lifeOf(l *i18n.Language, life insight.Life) lifeData {
+	at := clockOf(l, life.Site, life.At)
+	d := lifeData{
+		Last: at.exact(life.PressedAt), Recent: life.At.Sub(life.PressedAt) < time.Minute,
+		Pressed: life.Pressed(), Stored: life.Stored, Waiting: life.Waiting, UpTo: at.at(life.UpTo),
+	}
+	if life.HeldBy != "" && life.At.Sub(life.UpTo) > behindAfter {
+		d.Behind = true
+		d.HeldBy = l.Text("held_by", "kiosk", life.HeldBy)
+	}
+	return d
+}
+
+func figuresOf(l *i18n.Language, v insight.View) figuresData {
+	address := func(d site.Day) string {
+		if d == v.Day && v.Today {
+			return "/site/" + url.PathEscape(string(v.Site.ID))
+		}
+		return "/site/" + url.PathEscape(string(v.Site.ID)) + "?day=" + d.String()
+	}
+	d := figuresData{Today: v.Today, Day: longDay(l, v.Day), ISO: v.Day.String(), Before: address(v.Day.Add(-1))}
+	if !v.Today {
+		d.After = address(v.Day.Add(1))
+	}
+	for i, m := range v.Moments {
+		md := momentOf(l, m)
+		md.Place = i
+		md.Trend = trendOf(l, m, v.Today, address)
+		d.Moments = append(d.Moments, md)
+	}
+	d.Sums = sumsOf(l, v)
+	return d
+}
+
+func sumsOf(l *i18n.Language, v insight.View) sumsData {
+	c := v.Total
+	d := sumsData{Ratings: c.Ratings(), Repeats: c.Repeats(), Aside: c.AsidePresses, Presses: c.Presses, Reasons: reasonsOf(l, c)}
+	if c.Mixed > 0 {
+		d.Notes = append(d.Notes, l.Count("note_mixed", c.Mixed))
+	}
+	if c.Insistent > 0 {
+		d.Notes = append(d.Notes, l.Count("note_insistent", c.Insistent))
+	}
+	if v.Undated.Presses > 0 {
+		d.Notes = append(d.Notes, l.Count("note_undated", v.Undated.Presses))
+	}
+	return d
+}
+
+// reasonsOf tells why visits were set aside, in their number.
+func reasonsOf(l *i18n.Language, c rollup.Cell) []string {
+	var out []string
+	for a, n := range c.Aside {
+		if n > 0 {
+			out = append(out, l.Text("aside_"+visit.Aside(a).String(), "n", l.Int(n)))
+		}
+	}
+	return out
+}
+
+// maxGaps is how many declared losses a page lists.
+const maxGaps = 20
+
+func serviceOf(l *i18n.Language, life insight.Life) serviceData {
+	at := clockOf(l, life.Site, life.At)
+	var d serviceData
+	for _, k := range life.Kiosks {
+		class := conditionClass(k.Condition)
+		d.Kiosks = append(d.Kiosks, kioskRow{
+			ID: string(k.ID), Touchpoint: string(k.Asked.Touchpoint), Class: class, Condition: l.Text("condition_" + class),
+			Heard: at.orElse(k.HeardAt, l.Text("never")), UpTo: at.at(k.UpTo), Waiting: k.Waiting,
+		})
+	}
+	for _, g := range life.Gaps[:min(len(life.Gaps), maxGaps)] {
+		key := "gap_closed"
+		if g.Why == ingest.GapPruned {
+			key = "gap_pruned"
+		}
+		d.Gaps = append(d.Gaps, l.Text(key, "kiosk", g.Kiosk, "first", l.Int(int64(g.First)), "last", l.Int(int64(g.Last)), "at", at.at(g.At)))
+	}
+	return d
+}
+
+func conditionClass(c insight.Condition) string {
+	switch c {
+	case insight.Late:
+		return "late"
+	case insight.Lost:
+		return "lost"
+	case insight.Retired:
+		return "retired"
+	}
+	return "well"
+}
+
+// momentData is one question at one touchpoint on the page of a site.
+type momentData struct {
+	Place                int // on the page
+	Name, Survey, Scale  string
+	Few                  bool
+	Least, Ratings       int64
+	Share, ShareValue    string
+	Low, High, NEff, Sum string
+	Clustered            bool
+	Gauge                gauge
+	Steps                []stepBar
+	How                  []string
+	Trend                trendData
+}
+
+func momentOf(l *i18n.Language, m insight.Moment) momentData {
+	f := m.Figures
+	d := momentData{
+		Name: string(m.Asked.Touchpoint), Survey: string(m.Asked.Survey), Scale: l.Text("scale_" + string(m.Asked.Scale)),
+		Few: f.Few, Least: kpi.MinimumCell, Ratings: f.N, How: howOf(l, m),
+		Sum: l.Text("sum_line", "ratings", l.Count("ratings", m.Cell.Ratings()), "repeats", l.Count("sum_repeats_n", m.Cell.Repeats()),
+			"aside", l.Count("sum_aside_n", m.Cell.AsidePresses), "presses", l.Count("sum_presses_n", m.Cell.Presses)),
+	}
+	if f.Few {
+		return d
+	}
+	d.Share, d.ShareValue = percent(l, f), coordinate(f.Share)
+	d.Low, d.High = l.Percent(f.Interval.Low, digits(f)), l.Percent(f.Interval.High, digits(f))
+	d.Clustered, d.NEff = m.Spread.Phi > 1, l.Decimal(f.NEff, 0)
+	d.Gauge = gaugeOf(f)
+	d.Steps = stepsOf(l, m)
+	return d
+}
