@@ -43,7 +43,13 @@ func (s *State) place(b *boot, e *Effects) {
 	d := Dating{Boot: b.ID, Offset: b.Offset, Within: b.Within}
 	e.Datings = append(e.Datings, d)
 	for i := range s.Tail {
-		s.Tail[i].Visit = d.Apply(s.Tail[i].Visit)
+		v := &s.Tail[i]
+		before := v.Visit
+		if v.Visit = d.Apply(before); v.Visit != before {
+			// Said now, while before is what is stored: a press that joins the
+			// visit later in this run would take the new date for the old one.
+			e.Changed(&before, v.Visit)
+		}
 	}
 	for _, seq := range e.order {
 		c := e.changes[seq]
