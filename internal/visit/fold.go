@@ -33,7 +33,9 @@ type boot struct {
 	Placed bool `json:"placed,omitempty"`
 }
 
-// open is a visit with the presses that made it.
+// open is a visit with the last presses that made it, as far back as play
+// looks: someone who hammers a face for an hour makes one visit, not a state
+// that grows with every press.
 type open struct {
 	Visit
 	Taps []tap `json:"taps"`
@@ -44,7 +46,6 @@ type tap struct {
 	Since  int64        `json:"t"`
 	Rating int          `json:"r"`
 	Flow   int64        `json:"f,omitempty"`
-	Play   bool         `json:"p,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with s.
@@ -146,6 +147,9 @@ func (s *State) press(seq feedback.Seq, t feedback.Stamp, p feedback.Press, b *b
 		}
 		b.Visits = true
 		s.Barrier = false
+		if len(s.Tail) == maxTail {
+			s.Tail = slices.Delete(s.Tail, 0, 1)
+		}
 		s.Tail = append(s.Tail, v)
 		e.Changed(nil, v.Visit)
 	}
@@ -181,13 +185,18 @@ func (v *open) takes(t feedback.Stamp, x tap) bool {
 	if x.Since-v.Stamp.Since <= window.Milliseconds() {
 		return true
 	}
-	return !v.Mixed && x.Rating == v.Rating && len(v.Taps) > 1 && x.Since-last.Since <= window.Milliseconds()
+	return !v.Mixed && x.Rating == v.Rating && x.Since-last.Since <= window.Milliseconds()
 }
 
 func (v *open) add(x tap) {
+	v.Mixed = v.Mixed || x.Rating != v.Taps[len(v.Taps)-1].Rating
 	v.Taps = append(v.Taps, x)
+	old := max(0, len(v.Taps)-maxTaps)
+	for v.Taps[old].Since < x.Since-playSpan.Milliseconds() {
+		old++
+	}
+	v.Taps = slices.Delete(v.Taps, 0, old)
 	v.Presses++
-	v.Mixed = v.Mixed || x.Rating != v.Taps[0].Rating
 	v.Insistent = !v.Mixed && x.Flow == 0 && v.Presses >= insistentFrom
 	if x.Flow != 0 {
 		v.Rating = x.Rating
@@ -203,7 +212,7 @@ collect:
 		v := &s.Tail[i]
 		for j := len(v.Taps) - 1; j >= 0; j-- {
 			x := &v.Taps[j]
-			if x.Since < earliest || (len(run) > 0 && run[len(run)-1].Since-x.Since > window.Milliseconds()) {
+			if len(run) == maxTaps || x.Since < earliest || (len(run) > 0 && run[len(run)-1].Since-x.Since > window.Milliseconds()) {
 				break collect
 			}
 			run = append(run, x)
@@ -221,14 +230,7 @@ collect:
 		if v.Taps[len(v.Taps)-1].Seq < first {
 			continue
 		}
-		before := v.Visit
-		for j := range v.Taps {
-			v.Taps[j].Play = v.Taps[j].Play || v.Taps[j].Seq >= first
-		}
-		if v.Aside == Counted || v.Aside == Undated {
-			v.Aside = Play
-			e.Changed(&before, v.Visit)
-		}
+		v.setAside(Play, e)
 	}
 }
 
@@ -256,11 +258,18 @@ func (s *State) mark(press feedback.Seq, why Aside, e *Effects) {
 		if v.Seq > press || v.Taps[len(v.Taps)-1].Seq < press {
 			continue
 		}
-		if v.Aside == Test || v.Aside == Technician {
-			return
-		}
-		before := v.Visit
-		v.Aside = why
-		e.Changed(&before, v.Visit)
+		v.setAside(why, e)
+		return
 	}
+}
+
+// setAside sets the visit aside, unless a reason that comes before this one
+// did already.
+func (v *open) setAside(why Aside, e *Effects) {
+	if v.Aside != Counted && v.Aside <= why {
+		return
+	}
+	before := v.Visit
+	v.Aside = why
+	e.Changed(&before, v.Visit)
 }

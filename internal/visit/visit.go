@@ -12,8 +12,8 @@ const Rule = 1
 // Aside is the reason for which a visit is not counted.
 type Aside int8
 
-// The reasons, in the order in which tables show them. Closed is reserved for
-// opening hours.
+// The reasons, in the order in which they take precedence and tables show them.
+// Closed is reserved for opening hours.
 const (
 	Counted Aside = iota
 	Test
@@ -83,6 +83,11 @@ const (
 	// maxUnfixed boots without an offset are remembered between two that have
 	// one; visits of older ones stay undated.
 	maxUnfixed = 64
+	// maxTaps presses of a visit, and maxTail visits, are remembered at most: no
+	// hand makes more in those times, but a chattering contact or a device
+	// whose clock stands still would make the state grow without end.
+	maxTaps = 64
+	maxTail = 100
 )
 
 // Change is what a record did to one visit. Before is nil for a new visit;
