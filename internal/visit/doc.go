@@ -31,5 +31,12 @@
 // middle of what they leave possible, half the width its uncertainty. A boot
 // that is not dated, or only within more than 12 h, leaves its visits undated.
 //
+// BUG(visit): people who come one after the other quickly look like play. Of
+// genuine Poisson visitors, one press each, rule 1 sets aside 0.02 % at 4 a
+// minute, 0.45 % at 10, but 6.4 % at 20 and 22 % at 30, where 1 % is wanted
+// (TestState_Step_genuineVisitors prints it). Ending a stretch at 1 s instead of
+// 2 would set aside 0.65 % at 20, and miss four of ten children who press at a
+// median of 0.7 s.
+//
 // The package must not know bytes, stores, zones or the present instant.
 package visit
