@@ -1,24 +1,41 @@
-// Package uplink is the kiosk's side of the conversation with the hub: it asks
-// where they are, sends what the hub lacks, and moves the mark on the hub's word.
+// Package uplink is the kiosk's side of the conversation with the hub.
 //
-// It stands at the kiosk's end of the line, after kiosk/journal and before the
-// link. Only the answer to the outstanding request moves anything: a PUBACK, a
-// token of the MQTT library and an open connection mean nothing. One request is
-// outstanding at a time; late, doubled and foreign answers are ignored.
+// It stands on the line between kiosk/journal and the wire: it takes batches of
+// records out of the journal, sends them over internal/link, and moves the
+// journal's mark when, and only when, the hub's answer to the outstanding request
+// says so. A PUBACK, a library's token or an open connection mean nothing.
 //
-// What survives a crash: nothing here, and nothing needs to. The journal holds
-// every record until the hub has it, and after a restart the first question
-// finds out how far that is.
+// # One connection
 //
-// Epochs are gone through oldest first: at the first connection of a program,
-// and whenever the hub's store has changed, all that the journal holds; else the
-// current one and those with unacknowledged records. When the hub holds other
-// records than the kiosk under the same numbers (a restored card image, a card
-// that lied about flushing, a clone), the last number that both share is found
-// by halving, with empty requests, and the journal goes on in a new epoch.
+// [Uplink.Run] dials, announces the kiosk (its birth, retained, with a session
+// number that rises with each connection and stands in the will too), and then
+// goes through the epochs that the journal holds, oldest first, asking of each
+// "where are we?". The answer tells the number S up to which the hub has it:
 //
-// A connection without progress is thrown away and dialled anew, for a broker
-// may answer pings for hours while nothing reaches the hub.
+//   - S is where the request ended: verified by its hash, the mark moves there.
+//   - S is further: ask there, for only a hash that was compared proves that what
+//     the hub has is ours. A mark that moved on trust would leave records of a
+//     restored card behind.
+//   - S is less: the hub lost something, go back to S. What is no longer held is
+//     left out, and the hub declares a gap.
+//   - refused as a fork, or S beyond everything this kiosk ever wrote: find the
+//     last record that both share by binary search, and let the journal go on
+//     from there in a new epoch.
 //
-// The package must not know SQL, screens or what a record says.
+// Then everything that is new goes out as it comes: one request is outstanding
+// at a time, a press on an idle line goes at once and alone, a backlog in full
+// batches. Without an answer the same is asked again under a new number, ever
+// more patiently; after several times the connection is thrown away.
+//
+// # What survives a crash
+//
+// Everything that matters is the journal's. What is lost here is a question.
+//
+// # Goroutines
+//
+// Run owns them and returns when they have ended: one holds the conversation,
+// one takes care of births, health and plans, and short ones each see one
+// message out of the door.
+//
+// The package must not know screens, files or SQL.
 package uplink
