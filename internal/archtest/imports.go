@@ -142,7 +142,7 @@ var importers = []struct {
 	{"github.com/xuri/excelize", []string{"hub/report"}},
 	{"codeberg.org/go-pdf/fpdf", []string{"hub/report"}},
 	{"github.com/alecthomas/kong", []string{"main"}},
-	{"github.com/BurntSushi/toml", []string{"internal/setting"}},
+	{"github.com/BurntSushi/toml", []string{"internal/setting", "internal/i18n"}},
 }
 
 // singleImporters is law 3. Tests may use the real thing to check ours against it.
