@@ -18,7 +18,7 @@ const commentLength = 200
 var planned = []string{
 	"hub/alert", "hub/api", "hub/ca", "hub/notify", "hub/plan", "hub/report",
 	"internal/identity", "internal/schedule",
-	"kiosk/enrol", "kiosk/health",
+	"kiosk/enrol",
 }
 
 // documented is law 7.
