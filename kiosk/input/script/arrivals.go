@@ -59,7 +59,7 @@ func (h Hourly) Next(after time.Time, r *rand.Rand) time.Time {
 		zone = time.UTC
 	}
 	at := after
-	for range 2 * 24 { // two days without anybody are for ever
+	for range 366 * 24 { // a year without anybody is for ever
 		local := at.In(zone)
 		gap, ok := draw(h.PerHour[local.Hour()], r)
 		// Where a zone leaps, it leaps at the end of an hour of its own.
@@ -69,9 +69,6 @@ func (h Hourly) Next(after time.Time, r *rand.Rand) time.Time {
 			continue
 		}
 		return at.Add(gap)
-	}
-	if h.PerHour != [24]float64{} { // hardly anybody
-		return h.Next(at, r)
 	}
 	return time.Time{}
 }
