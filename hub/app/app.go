@@ -20,13 +20,18 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"sourire/hub/broker"
 	"sourire/hub/fleet"
 	"sourire/hub/ingest"
+	"sourire/hub/insight"
+	"sourire/hub/live"
+	"sourire/hub/site"
 	"sourire/hub/store/sqlstore"
+	"sourire/hub/web"
 	"sourire/internal/durable"
 	"sourire/internal/feedback"
 	"sourire/internal/link"
@@ -60,6 +65,7 @@ type App struct {
 	talk   *conversation
 	intake *ingest.Intake
 	fleet  *fleet.Fleet
+	board  *live.Board
 	web    net.Listener
 }
 
@@ -124,6 +130,7 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	a.group.Closer("store", a.store.Close)
+	a.board = live.New(0)
 	if err := a.startBroker(); err != nil {
 		return err
 	}
@@ -224,15 +231,71 @@ func (a *App) startIngest(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) committed(batches []ingest.Batch, outcomes []ingest.Outcome) {}
+// committed tells open pages which sites changed.
+func (a *App) committed(_ []ingest.Batch, outcomes []ingest.Outcome) {
+	news := live.News{At: a.o.Now()}
+	for _, o := range outcomes {
+		for _, site := range o.Sites {
+			if !slices.Contains(news.Sites, site) {
+				news.Sites = append(news.Sites, site)
+			}
+		}
+	}
+	if len(news.Sites) > 0 {
+		a.board.Publish(news)
+	}
+}
 
 func (a *App) startWeb(ctx context.Context) error {
-	l, err := net.Listen("tcp", a.o.Settings.Web.Listen)
+	s := a.o.Settings
+	zone, err := time.LoadLocation(s.Zone)
 	if err != nil {
-		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", a.o.Settings.Web.Listen, err)
+		return err // Check has seen to that
+	}
+	read := insight.New(a.store, insight.Options{Zone: zone, Now: a.o.Now})
+	if err := a.configure(ctx, read); err != nil {
+		return err
+	}
+	pages, err := web.New(web.Options{Insight: read, Live: a.board, Writes: a.writes, Log: a.o.Log})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", s.Web.Listen)
+	if err != nil {
+		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
 	}
 	a.web = l
-	a.group.Start("web", func(ctx context.Context) error { return serve(ctx, l, http.NotFoundHandler()) })
+	a.group.Start("web", func(ctx context.Context) error { return serve(ctx, l, pages.Handler()) })
+	// Open pages hold their requests for hours: end them before the server.
+	a.group.Closer("live pages", func() error { a.board.Close(); return nil })
+	return nil
+}
+
+// configure puts the sites of the settings into the store.
+func (a *App) configure(ctx context.Context, read *insight.Insight) error {
+	sites := make([]site.Site, 0, len(a.o.Settings.Sites))
+	for _, c := range a.o.Settings.Sites {
+		name, zone := c.Name, c.Zone
+		if name == "" {
+			name = c.ID
+		}
+		if zone == "" {
+			zone = a.o.Settings.Zone
+		}
+		x, err := site.New(feedback.SiteID(c.ID), name, zone)
+		if err != nil {
+			return err
+		}
+		sites = append(sites, x)
+	}
+	return read.Configure(ctx, sites)
+}
+
+// writes says why the store refuses writes, for the pages to tell.
+func (a *App) writes() error {
+	if a.intake.Stats().StoreFails {
+		return errors.New("the hub cannot write to its store; kiosks keep their presses")
+	}
 	return nil
 }
 
