@@ -114,7 +114,10 @@ func (h *hub) month(k *storetest.Kiosk, steps, lowest, days int) {
 		}
 		good := 62 + random(22)
 		for range 40 + random(60) {
-			rating := lowest + steps - 1 - random(2)
+			rating := lowest + steps - 1
+			if steps > 3 {
+				rating -= random(2)
+			}
 			if random(100) > good {
 				rating = lowest + random(uint32(steps))
 			}

@@ -1,0 +1,258 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"sourire/hub/live"
+)
+
+// browser starts a Chromium of its own for the test. Where there is none the
+// test is skipped, except under CI.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is needed: apt-get install chromium")
+		}
+		t.Skip("no chromium: apt-get install chromium")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true), chromedp.Flag("no-first-run", true),
+		chromedp.WSURLReadTimeout(time.Minute),
+	)
+	all, stopAll := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stop := chromedp.NewContext(all)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits for the process
+		stop()
+		stopAll()
+	})
+	limited, end := context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(end)
+	return limited
+}
+
+// complaints gathers what a browser finds wrong with pages.
+type complaints struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (c *complaints) hear(ctx context.Context, t *testing.T) {
+	t.Helper()
+	err := chromedp.Listen(ctx, func(ev any) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		switch e := ev.(type) {
+		case *runtime.EventExceptionThrown:
+			c.list = append(c.list, e.ExceptionDetails.Text)
+		case *runtime.EventConsoleAPICalled:
+			c.list = append(c.list, fmt.Sprintf("console: %s", e.Type))
+		case *log.EventEntryAdded:
+			c.list = append(c.list, e.Entry.Text+" "+e.Entry.URL)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *complaints) check(t *testing.T, where string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, x := range c.list {
+		t.Errorf("%s: %s", where, x)
+	}
+	c.list = nil
+}
+
+// artefacts returns where pictures of pages go.
+func artefacts(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("SOURIRE_ARTEFACTS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	dir = filepath.Join(dir, "pages")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// furnished returns a hub with a month of three touchpoints and two sites.
+func furnished(t *testing.T) *hub {
+	h := newHub(t, nil)
+	k1 := h.kiosk("k1", asked("exit", "smiley4"), 40)
+	h.month(k1, 4, 1, 40)
+	for i := range 9 { // a child
+		k1.Press(h.at().Add(time.Duration(i)*300*time.Millisecond-time.Minute), 1+3*(i%2))
+	}
+	k1.Send()
+	h.seen(k1, true, 0, time.Second)
+	k2 := h.kiosk("k2", asked("tills", "smiley5"), 12)
+	h.month(k2, 5, 1, 12)
+	h.seen(k2, false, 14, 3*time.Hour)
+	k3 := h.kiosk("k3", asked("recommend", "nps"), 1)
+	h.presses(k3, 10, 9, 3)
+	h.seen(k3, true, 0, 20*time.Second)
+	nice := asked("welcome", "smiley3")
+	nice.Site = "nice"
+	k4 := h.kiosk("k4", nice, 3)
+	h.month(k4, 3, 0, 3)
+	h.seen(k4, true, 0, time.Second)
+	return h
+}
+
+// beyond names the elements that stick out of a page to the right.
+const beyond = `Array.from(document.querySelectorAll("main *")).
+	filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest(".wide")).
+	map(e => e.tagName + "." + e.className).join(" ")`
+
+// see returns what an action finds.
+func see[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// screen is one way of looking at a page.
+type screen struct {
+	width, height int64
+	theme, lang   string
+}
+
+func TestBrowser_pages(t *testing.T) {
+	full := furnished(t)
+	server := httptest.NewServer(full.pages)
+	defer server.Close()
+	defer full.board.Close() // ends live pages, for which Close would wait
+	bare := newHub(t, nil)
+	empty := httptest.NewServer(bare.pages)
+	defer empty.Close()
+	defer bare.board.Close()
+	ctx := browser(t)
+	dir := artefacts(t)
+	var heard complaints
+	heard.hear(ctx, t)
+	pages := map[string]string{
+		"sites": server.URL + "/", "site": server.URL + "/site/lyon", "yesterday": server.URL + "/site/lyon?day=2026-08-02",
+		"details": server.URL + "/site/lyon", "empty": empty.URL + "/site/lyon",
+	}
+	for _, s := range []screen{{390, 844, "light", "fr"}, {390, 844, "dark", "en"}, {1280, 800, "light", "en"}, {1280, 800, "dark", "fr"}} {
+		for name, address := range pages {
+			where := fmt.Sprintf("%s-%s-%s-%d", name, s.lang, s.theme, s.width)
+			sep := "?"
+			if strings.Contains(address, "?") {
+				sep = "&"
+			}
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.theme}},
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", where, err)
+			}
+			if err := chromedp.Do(ctx, chromedp.EmulateViewport(s.width, s.height), chromedp.Navigate(address+sep+"lang="+s.lang)); err != nil {
+				t.Fatalf("%s: %v", where, err)
+			}
+			if name == "details" {
+				see(t, ctx, chromedp.Evaluate[bool](`document.querySelectorAll("details").forEach(d => d.open = true) === undefined`))
+			}
+			wide := see(t, ctx, chromedp.Evaluate[string](`document.documentElement.scrollWidth + " of " + window.innerWidth`))
+			outside := see(t, ctx, chromedp.Evaluate[string](beyond))
+			picture := see(t, ctx, chromedp.FullScreenshot(100))
+			if want := fmt.Sprintf("%d of %d", s.width, s.width); wide != want || outside != "" {
+				t.Errorf("%s overflows: %s %s", where, wide, outside)
+			}
+			heard.check(t, where)
+			if err := os.WriteFile(filepath.Join(dir, where+".png"), picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if os.Getenv("SOURIRE_ARTEFACTS") != "" {
+		t.Logf("pictures in %s", dir)
+	}
+}
+
+// A page moves by itself: life within a second of a press, the score after five;
+// it says so when the hub is gone and goes on when it is back.
+func TestBrowser_live(t *testing.T) {
+	h := newHub(t, nil)
+	k := h.kiosk("k1", asked("exit", "smiley3"), 0)
+	h.presses(k, 2, 2, 2, 2, 0)
+	var gone atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		h.pages.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	defer h.board.Close() // ends live pages, for which Close would wait
+	ctx := browser(t)
+	var heard complaints
+	heard.hear(ctx, t)
+	await := func(what, expression string, limit time.Duration) time.Duration {
+		t.Helper()
+		began := time.Now()
+		_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(limit), chromedp.WithPollingInterval(10*time.Millisecond)))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", what, err, see(t, ctx, chromedp.Evaluate[string](`document.querySelector("main").innerText`)))
+		}
+		return time.Since(began)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+"/site/lyon")); err != nil {
+		t.Fatal(err)
+	}
+	await("live", `document.getElementById("link").dataset.state === "live"`, 10*time.Second)
+	score := `document.querySelector(".score data").value`
+	await("score", score+` === "0.80"`, time.Second)
+	await("a table is opened", `(document.getElementById("how-0").open = true)`, time.Second)
+	press := func(rating int) {
+		h.pass(20 * time.Second)
+		h.presses(k, rating)
+		h.board.Publish(live.News{At: h.at()})
+	}
+	for n := 6; n <= 9; n++ {
+		press(0)
+		took := await("a press", fmt.Sprintf(`document.getElementById("stored").value === "%d"`, n), time.Second)
+		t.Logf("press %d shown after %v", n, took.Round(time.Millisecond))
+	}
+	await("the score of five", score+` === "0.80"`, time.Second)
+	press(0)
+	took := await("the score of ten", score+` === "0.40"`, time.Second)
+	t.Logf("score moved after %v", took.Round(time.Millisecond))
+	await("the table is still open", `document.getElementById("how-0").open`, time.Second)
+	heard.check(t, "live")
+	gone.Store(true)
+	server.CloseClientConnections()
+	await("paused", `document.getElementById("link").textContent === "Live updates paused"`, 10*time.Second)
+	press(2)
+	gone.Store(false)
+	await("live again", `document.getElementById("link").dataset.state === "live"`, 30*time.Second)
+	await("what came meanwhile", `document.getElementById("stored").value === "11"`, time.Second)
+}
