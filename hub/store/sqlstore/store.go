@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
+	"sourire/hub/ingest"
 	"sourire/internal/feedback"
 	"sourire/internal/sqlite"
 )
@@ -19,8 +21,9 @@ type Store struct {
 	db    *sqlite.DB
 	stmts statements
 
-	mu    sync.Mutex
-	asked map[feedback.Asked]int64 // rows of asked that are committed
+	mu      sync.Mutex
+	asked   map[feedback.Asked]int64 // rows that are committed
+	sources map[ingest.Key]int64     // rows that are committed; journals heard lately
 }
 
 // Close ends the store. Its users must have stopped.
@@ -62,16 +65,15 @@ func (s *Store) TakeOver(ctx context.Context) (int64, error) {
 // Backup writes a copy of the store to a new file while it is in use.
 func (s *Store) Backup(ctx context.Context, path string) error { return s.db.BackupTo(ctx, path) }
 
-// askedID returns the row of what was asked, made in tx when it is new. fresh
-// collects new rows: they enter the cache when tx is committed.
-func (s *Store) askedID(ctx context.Context, tx *sql.Tx, a feedback.Asked, fresh map[feedback.Asked]int64) (int64, error) {
+// askedID returns the row of what was asked, made in tx when it is new.
+func (s *Store) askedID(ctx context.Context, tx *sql.Tx, a feedback.Asked, made fresh) (int64, error) {
 	s.mu.Lock()
 	id, ok := s.asked[a]
 	s.mu.Unlock()
 	if ok {
 		return id, nil
 	}
-	if id, ok = fresh[a]; ok {
+	if id, ok = made.asked[a]; ok {
 		return id, nil
 	}
 	// The update changes nothing; it makes RETURNING answer for an old row too.
@@ -81,17 +83,31 @@ func (s *Store) askedID(ctx context.Context, tx *sql.Tx, a feedback.Asked, fresh
 	if err != nil {
 		return 0, fmt.Errorf("asked: %w", err)
 	}
-	fresh[a] = id
+	made.asked[a] = id
 	return id, nil
 }
 
-func (s *Store) remember(fresh map[feedback.Asked]int64) {
+// sourceID returns the row of a journal, if it is known.
+func (s *Store) sourceID(k ingest.Key, made fresh) (int64, bool) {
+	s.mu.Lock()
+	id, ok := s.sources[k]
+	s.mu.Unlock()
+	if !ok {
+		id, ok = made.source[k]
+	}
+	return id, ok
+}
+
+// maxSources bounds the cache: ten thousand kiosks and their forks.
+const maxSources = 20_000
+
+// remember takes the rows of a transaction that is committed into the caches.
+func (s *Store) remember(made fresh) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked == nil {
-		s.asked = make(map[feedback.Asked]int64)
+	if s.asked == nil || s.sources == nil || len(s.sources) > maxSources {
+		s.asked, s.sources = make(map[feedback.Asked]int64), make(map[ingest.Key]int64)
 	}
-	for a, id := range fresh {
-		s.asked[a] = id
-	}
+	maps.Copy(s.asked, made.asked)
+	maps.Copy(s.sources, made.source)
 }

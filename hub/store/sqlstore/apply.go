@@ -1,0 +1,388 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"sourire/hub/ingest"
+	"sourire/hub/rollup"
+	"sourire/internal/feedback"
+	"sourire/internal/sqlite"
+	"sourire/internal/visit"
+)
+
+// Apply implements ingest.Store. It writes the rows of all changes together, by
+// statements of many rows: of single presses from two hundred kiosks, a
+// statement and a savepoint for each change took half of the hub's time. A
+// change that breaks a constraint undoes all; then each is tried behind a
+// savepoint of its own, which finds the one.
+func (s *Store) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
+	errs, err := s.applyBy(ctx, term, changes, s.together)
+	if sqlite.IsConstraint(err) {
+		errs, err = s.applyBy(ctx, term, changes, s.apart)
+	}
+	return errs, err
+}
+
+// fresh are rows that a transaction made. They enter the caches of the Store
+// when it is committed.
+type fresh struct {
+	asked  map[feedback.Asked]int64
+	source map[ingest.Key]int64
+}
+
+func (f fresh) clear() {
+	clear(f.asked)
+	clear(f.source)
+}
+
+// an applier makes changes in a transaction, each all or not at all, and notes
+// in errs, which is as long as changes, why one was not made. Its error undoes
+// the transaction.
+type applier func(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error, made fresh) error
+
+func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change, apply applier) ([]error, error) {
+	errs := make([]error, len(changes))
+	made := fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64)}
+	err := s.db.Update(ctx, func(tx *sql.Tx) error {
+		var now int64
+		if err := tx.StmtContext(ctx, s.stmts.term).QueryRowContext(ctx).Scan(&now); err != nil {
+			return fmt.Errorf("term: %w", err)
+		}
+		if now != term {
+			return ingest.ErrSuperseded
+		}
+		if err := apply(ctx, tx, changes, errs, made); err != nil {
+			return err
+		}
+		cells := make(rollup.Delta)
+		for i, c := range changes {
+			if errs[i] == nil {
+				cells.Merge(c.Cells)
+			}
+		}
+		if err := s.addCells(ctx, tx, cells, made); err != nil {
+			return err
+		}
+		return s.live(ctx, tx, changes, errs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.remember(made)
+	return errs, nil
+}
+
+// apart is an applier that puts each change behind a savepoint.
+func (s *Store) apart(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error, made fresh) error {
+	for i := range changes {
+		err := s.savepoint(ctx, tx, func() error { return s.together(ctx, tx, changes[i:i+1], errs[i:i+1], made) })
+		switch {
+		case err == nil:
+		case sqlite.IsConstraint(err):
+			errs[i] = err
+			made.clear() // rows that it made are gone
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// savepoint runs do; when it fails, all that it wrote is undone and the
+// transaction goes on.
+func (s *Store) savepoint(ctx context.Context, tx *sql.Tx, do func() error) error {
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT batch"); err != nil {
+		return err
+	}
+	err := do()
+	if err != nil {
+		if _, back := tx.ExecContext(ctx, "ROLLBACK TO batch"); back != nil {
+			return errors.Join(fmt.Errorf("roll back to the savepoint: %w", back), ctx.Err())
+		}
+	}
+	if _, rel := tx.ExecContext(ctx, "RELEASE batch"); rel != nil {
+		return fmt.Errorf("release the savepoint: %w", rel)
+	}
+	return err
+}
+
+// rows gathers what is written together, as flat lists of values.
+type rows struct {
+	records, visits, checkpoints []any
+}
+
+func newRows(changes []ingest.Change) *rows {
+	records, visits := 0, 0
+	for i := range changes {
+		records += len(changes[i].Records)
+		visits += len(changes[i].Visits)
+	}
+	return &rows{
+		records: make([]any, 0, 4*records), visits: make([]any, 0, 11*visits), checkpoints: make([]any, 0, 4*len(changes)),
+	}
+}
+
+// together is an applier that writes the rows of all changes at once: first the
+// marks, which say whose rows there are, then the rows. A change whose mark has
+// moved writes nothing.
+func (s *Store) together(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error, made fresh) error {
+	w := newRows(changes)
+	for i := range changes {
+		c := &changes[i]
+		source, closed, err := s.move(ctx, tx, c, made)
+		if errors.Is(err, ingest.ErrStale) {
+			errs[i] = err
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("mark of %s epoch %s: %w", c.Key.Kiosk, c.Key.Epoch, err)
+		}
+		if c.To.Through == c.From.Through {
+			continue
+		}
+		w.addRecords(source, c)
+		if err := s.addVisits(ctx, tx, w, source, c.Visits, made); err != nil {
+			return err
+		}
+		if err := s.beside(ctx, tx, source, closed, c); err != nil {
+			return err
+		}
+	}
+	if err := s.stmts.checkpoint.exec(ctx, tx, w.checkpoints); err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
+	}
+	if err := s.stmts.record.exec(ctx, tx, w.records); err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	if err := s.stmts.visit.exec(ctx, tx, w.visits); err != nil {
+		return fmt.Errorf("visits: %w", err)
+	}
+	return nil
+}
+
+// addRecords adds the records of a change and the checkpoint behind them.
+// Values are of the driver's own types: any other goes through reflection,
+// for each value of each row.
+func (w *rows) addRecords(source int64, c *ingest.Change) {
+	day, from := any(c.At.Unix()/int64(24*time.Hour/time.Second)), any(source)
+	w.checkpoints = append(w.checkpoints, from, int64(c.To.Through), c.To.Hash[:], day)
+	if c.Anchor != nil {
+		w.checkpoints = append(w.checkpoints, from, int64(c.Anchor.Through), c.Anchor.Hash[:], day)
+	}
+	for i := range c.Records {
+		w.records = append(w.records, day, from, int64(c.Records[i].Seq), c.Records[i].Body)
+	}
+}
+
+func (s *Store) addVisits(ctx context.Context, tx *sql.Tx, w *rows, source int64, changes []visit.Change, made fresh) error {
+	from := any(source)
+	var asked any         // the number of what was asked last,
+	var of feedback.Asked // which is what most visits of a change answer
+	for _, ch := range changes {
+		v := ch.After
+		if asked == nil || v.Asked != of {
+			id, err := s.askedID(ctx, tx, v.Asked, made)
+			if err != nil {
+				return err
+			}
+			asked, of = id, v.Asked
+		}
+		marks := int64(0)
+		if v.Mixed {
+			marks |= markMixed
+		}
+		if v.Insistent {
+			marks |= markInsistent
+		}
+		w.visits = append(w.visits, from, int64(v.Seq), int64(v.Stamp.Boot), v.Stamp.Since, asked,
+			int64(v.Rating), int64(v.Presses), marks, int64(v.Aside), v.At, v.Within)
+	}
+	return nil
+}
+
+// move sets the mark, if it still stands where the change was computed from.
+func (s *Store) move(ctx context.Context, tx *sql.Tx, c *ingest.Change, made fresh) (source int64, closed bool, err error) {
+	state, err := json.Marshal(c.State)
+	if err != nil {
+		return 0, false, err
+	}
+	k, at := c.Key, c.At.UnixMilli()
+	if id, ok := s.sourceID(k, made); ok {
+		// The journals that are heard every day: by number, and without an
+		// answer to be read, which took twice as long.
+		moved, err := changed(tx.StmtContext(ctx, s.stmts.move).ExecContext(ctx, int64(c.To.Through), c.To.Hash[:], int64(c.Heard), state,
+			int64(visit.Rule), at, id, int64(c.From.Through), c.From.Hash[:]))
+		if err != nil || moved {
+			return id, false, err
+		}
+	}
+	err = tx.QueryRowContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, rule = ?, stored_at = ?
+		WHERE kiosk = ? AND epoch = ? AND through = ? AND hash = ? RETURNING id, closed`, c.To.Through, c.To.Hash[:], c.Heard, state, visit.Rule, at,
+		k.Kiosk, int64(k.Epoch), c.From.Through, c.From.Hash[:]).Scan(&source, &closed)
+	if err == nil {
+		made.source[k] = source
+		return source, closed, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, false, err
+	}
+	if c.From != (ingest.Point{}) {
+		return 0, false, ingest.ErrStale
+	}
+	err = tx.QueryRowContext(ctx, `INSERT INTO source (kiosk, epoch, through, hash, heard, state, rule, created_at, stored_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kiosk, epoch) DO NOTHING RETURNING id`,
+		k.Kiosk, int64(k.Epoch), c.To.Through, c.To.Hash[:], c.Heard, state, visit.Rule, at, at).Scan(&source)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, ingest.ErrStale
+	}
+	if err == nil {
+		made.source[k] = source
+	}
+	return source, false, err
+}
+
+// changed reports whether a statement changed a row.
+func changed(r sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
+}
+
+// beside writes what is rare: bad records, comments, gaps, the end of an epoch.
+func (s *Store) beside(ctx context.Context, tx *sql.Tx, source int64, closed bool, c *ingest.Change) error {
+	for _, b := range c.Bad {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO quarantine (source, seq, body, why, at) VALUES (?, ?, ?, ?, ?)",
+			source, b.Seq, b.Body, b.Why, c.At.UnixMilli()); err != nil {
+			return fmt.Errorf("quarantine of record %d: %w", b.Seq, err)
+		}
+	}
+	for _, t := range c.Texts {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO comment (source, seq, salt, text) VALUES (?, ?, ?, ?)",
+			source, t.Seq, t.Salt, t.Text); err != nil {
+			return fmt.Errorf("comment of record %d: %w", t.Seq, err)
+		}
+	}
+	for _, g := range c.Gaps {
+		if err := putGap(ctx, tx, source, g, c.At); err != nil {
+			return err
+		}
+	}
+	if closed {
+		if err := trimGaps(ctx, tx, source, c.To.Through); err != nil {
+			return err
+		}
+	}
+	if c.Began != nil {
+		return s.closeOthers(ctx, tx, source, c)
+	}
+	return nil
+}
+
+func putGap(ctx context.Context, tx *sql.Tx, source int64, g ingest.Gap, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO gap (source, first, last, why, at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (source, first) DO UPDATE SET last = max(gap.last, excluded.last), why = excluded.why`,
+		source, g.First, g.Last, g.Why, at.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("gap at %d: %w", g.First, err)
+	}
+	return nil
+}
+
+// trimGaps takes back what was declared lost and came after all.
+func trimGaps(ctx context.Context, tx *sql.Tx, source int64, through feedback.Seq) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ? AND last <= ?", source, ingest.GapClosed, through); err != nil {
+		return fmt.Errorf("gaps: %w", err)
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE gap SET first = ? WHERE source = ? AND why = ? AND first <= ?",
+		through+1, source, ingest.GapClosed, through)
+	return err
+}
+
+// closeOthers closes the kiosk's epochs before a new one, declaring what was
+// heard of and never came, less what the new one repeats.
+func (s *Store) closeOthers(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) error {
+	rows, err := tx.QueryContext(ctx, "SELECT id, epoch, through, heard FROM source WHERE kiosk = ? AND id <> ? AND closed = 0", c.Key.Kiosk, source)
+	if err != nil {
+		return err
+	}
+	type other struct {
+		id, epoch      int64
+		through, heard feedback.Seq
+	}
+	var others []other
+	for rows.Next() {
+		var o other
+		if err := rows.Scan(&o.id, &o.epoch, &o.through, &o.heard); err != nil {
+			_ = rows.Close()
+			return err
+		}
+		others = append(others, o)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, o := range others {
+		after := o.through
+		if feedback.Epoch(o.epoch) == c.Began.Parent {
+			after = max(after, c.Began.ParentLast+feedback.Seq(c.Began.Again))
+		}
+		if o.heard-1 > after {
+			if err := putGap(ctx, tx, o.id, ingest.Gap{First: after + 1, Last: o.heard - 1, Why: ingest.GapClosed}, c.At); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE source SET closed = 1 WHERE id = ?", o.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) addCells(ctx context.Context, tx *sql.Tx, cells rollup.Delta, made fresh) error {
+	values := make([]any, 0, len(cells)*24)
+	for k, c := range cells {
+		asked, err := s.askedID(ctx, tx, k.Asked, made)
+		if err != nil {
+			return err
+		}
+		values = append(values, asked, int64(k.Bucket))
+		for _, n := range c.Steps {
+			values = append(values, n)
+		}
+		for _, n := range c.Aside[1:] {
+			values = append(values, n)
+		}
+		values = append(values, c.Presses, c.AsidePresses, c.Mixed, c.Insistent)
+	}
+	if err := s.stmts.cell.exec(ctx, tx, values); err != nil {
+		return fmt.Errorf("roll-ups: %w", err)
+	}
+	return nil
+}
+
+// live notes when the sites of the changes were last pressed and stored.
+func (s *Store) live(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error) error {
+	pressed := make(map[feedback.SiteID]int64)
+	var at int64
+	for i, c := range changes {
+		if errs[i] != nil {
+			continue
+		}
+		for _, v := range c.Visits {
+			at = c.At.UnixMilli()
+			pressed[v.After.Asked.Site] = max(pressed[v.After.Asked.Site], v.After.At)
+		}
+	}
+	values := make([]any, 0, 3*len(pressed))
+	for site, t := range pressed {
+		values = append(values, site, t, at)
+	}
+	return s.stmts.life.exec(ctx, tx, values)
+}
