@@ -1,7 +1,8 @@
 // Package assets holds what the programs show and do not compute: faces,
 // languages, and the files of web pages.
 //
-// It stands beside the line; kiosk/screen, hub/web and internal/i18n read it.
+// It stands beside the line; hub/web, internal/i18n and the screens of kiosks
+// read it.
 // Everything is embedded in the program, so nothing can be missing at run time.
 // It must not know who shows it.
 //

@@ -35,7 +35,8 @@ type Insight struct {
 	now   func() time.Time
 
 	mu      sync.Mutex
-	factors map[factorKey]factorSet // a cache
+	factors map[factorKey]factorSet // a cache, as is median
+	median  median
 }
 
 // New returns a read model over a store.
@@ -168,15 +169,12 @@ func (in *Insight) view(ctx context.Context, s site.Site, sp span) (View, error)
 	if sp.bare {
 		return v, nil
 	}
-	factors, err := in.factorsFor(ctx, s, v.Day)
-	if err != nil {
+	v.Moments = momentsOf(a, v.Day, sp.days, shown)
+	if err := in.settle(ctx, s, v.Day, v.Moments); err != nil {
 		return v, err
 	}
-	v.Moments = momentsOf(a, v.Day, sp.days, shown)
-	for i := range v.Moments {
-		m := &v.Moments[i]
-		m.settle(factors)
-		v.Total = v.Total.Plus(counts(m.Cell))
+	for _, m := range v.Moments {
+		v.Total = v.Total.Plus(m.Cell)
 	}
 	for _, c := range a.Undated {
 		v.Undated = v.Undated.Plus(counts(c.Cell))

@@ -68,9 +68,9 @@ func figures(s feedback.Scale, c rollup.Cell, phi float64) Figures {
 	return f
 }
 
-// settle computes the figures of a moment from its cells.
-func (m *Moment) settle(factors factorSet) {
-	m.Spread = factors.spread(m.Asked)
+// settle computes the figures of a moment from its cells and hides their faces.
+func (m *Moment) settle(sp Spread) {
+	m.Spread = sp
 	m.Figures = figures(m.Scale, m.Cell, m.Spread.Phi)
 	hide(&m.Cell)
 	for i := range m.Trend {

@@ -27,47 +27,70 @@ type factorKey struct {
 	day  site.Day
 }
 
-// factorSet holds the factors of a site's moments that have enough history, and
-// the median over the organisation for those that have not.
+// factorSet holds the factors of a site's moments that have enough history.
 type factorSet struct {
 	own    map[feedback.Asked]Spread
-	median Spread
 	readAt time.Time
 }
 
-func (f factorSet) spread(asked feedback.Asked) Spread {
-	if s, ok := f.own[asked]; ok {
-		return s
-	}
-	return f.median
+// median is the middle factor of the organisation.
+type median struct {
+	Spread
+	readAt time.Time
 }
 
-// factorsFor returns the clustering factors of a site, from the open days before
-// a day and never from the days shown.
-func (in *Insight) factorsFor(ctx context.Context, s site.Site, day site.Day) (factorSet, error) {
+// settle gives the moments of a view their factors, from the open days before
+// the day and never from the days shown, and then their figures.
+func (in *Insight) settle(ctx context.Context, s site.Site, day site.Day, moments []Moment) error {
 	f, err := in.factorsOf(ctx, s, day)
 	if err != nil {
-		return f, err
+		return err
 	}
-	f.median = Spread{Phi: 1}
+	for i := range moments {
+		sp, ok := f.own[moments[i].Asked]
+		if !ok {
+			if sp, err = in.medianFactor(ctx); err != nil {
+				return err
+			}
+		}
+		moments[i].settle(sp)
+	}
+	return nil
+}
+
+// medianFactor returns the median factor of all moments that have enough
+// history, or 1, from the cache if it is fresh. Reading every site is dear, and
+// only a moment without history needs it.
+func (in *Insight) medianFactor(ctx context.Context) (Spread, error) {
+	now := in.now()
+	in.mu.Lock()
+	m := in.median
+	in.mu.Unlock()
+	if !m.readAt.IsZero() && now.Sub(m.readAt).Abs() < factorAge {
+		return m.Spread, nil
+	}
 	sites, err := in.sites(ctx)
 	if err != nil {
-		return f, err
+		return Spread{}, err
 	}
 	var all []float64
-	for _, other := range sites {
-		o, err := in.factorsOf(ctx, other, other.Today(in.now()))
+	for _, s := range sites {
+		f, err := in.factorsOf(ctx, s, s.Today(now))
 		if err != nil {
-			return f, err
+			return Spread{}, err
 		}
-		for _, sp := range o.own {
+		for _, sp := range f.own {
 			all = append(all, sp.Phi)
 		}
 	}
-	if m, ok := change.Median(all); ok {
-		f.median = Spread{Phi: m, Others: len(all)}
+	m = median{Spread: Spread{Phi: 1}, readAt: now}
+	if phi, ok := change.Median(all); ok {
+		m.Spread = Spread{Phi: phi, Others: len(all)}
 	}
-	return f, nil
+	in.mu.Lock()
+	in.median = m
+	in.mu.Unlock()
+	return m.Spread, nil
 }
 
 // factorsOf returns a site's own factors, from the cache if they are fresh.

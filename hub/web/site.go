@@ -139,12 +139,13 @@ func sumsOf(l *i18n.Language, v insight.View) sumsData {
 	return d
 }
 
-// reasonsOf tells why visits were set aside, in their number.
+// reasonsOf tells why visits were set aside and how many; pages call them turns,
+// for managers read "visits" as footfall.
 func reasonsOf(l *i18n.Language, c rollup.Cell) []string {
 	var out []string
 	for a, n := range c.Aside {
 		if n > 0 {
-			out = append(out, l.Text("aside_"+visit.Aside(a).String(), "n", l.Int(n)))
+			out = append(out, l.Text("aside_"+visit.Aside(a).String(), "n", l.Count("turns", n)))
 		}
 	}
 	return out

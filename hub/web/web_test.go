@@ -337,7 +337,7 @@ func TestServer_figures(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", id, got, want)
 		}
 	}
-	a.wants(t, 200, "commissioning test: 1", "1 rating comes from a visitor who pressed one face again and again.")
+	a.wants(t, 200, "commissioning test: 1 turn", "1 rating comes from a visitor who pressed one face again and again.")
 }
 
 func TestServer_languageIsRemembered(t *testing.T) {

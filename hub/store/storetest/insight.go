@@ -15,8 +15,8 @@ import (
 	"sourire/internal/visit"
 )
 
-// InsightStore is a store as the suite of insight.Store needs it: with the ways
-// in which rows get there.
+// InsightStore is a store as the suite of insight.Store in hub/store/storetest
+// needs it: with the ways in which rows get there.
 type InsightStore interface {
 	insight.Store
 	ingest.Store
