@@ -173,8 +173,9 @@ func (m *step) finger(s input.Signal) {
 			m.show(Technician, m.now+TechnicianTimeout)
 		}
 	case input.Away:
-		m.turnUntil, m.about = 0, answer{}
+		m.turnUntil = 0
 		if m.screen == Thanks {
+			m.about = answer{}
 			m.rest()
 		}
 	}
