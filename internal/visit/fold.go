@@ -8,29 +8,28 @@ import (
 )
 
 // State is where the fold over one epoch stands. The zero State stands before
-// the first record. It is stored as JSON by the hub; fields are added, never
-// renamed.
+// the first record. It is stored by the hub, as the JSON of MarshalJSON.
 type State struct {
-	Asked    *feedback.Asked `json:"asked,omitempty"`
-	Test     bool            `json:"test,omitempty"`
-	Cleaning bool            `json:"cleaning,omitempty"`
+	Asked    *feedback.Asked
+	Test     bool
+	Cleaning bool
 	// Barrier says that the next press opens a new visit whatever its time.
-	Barrier bool   `json:"barrier,omitempty"`
-	Boots   []boot `json:"boots,omitempty"` // the last dated one, then those after it
-	Tail    []open `json:"tail,omitempty"`  // the visits that may still change, oldest first
+	Barrier bool
+	Boots   []boot // the last dated one, then those after it
+	Tail    []open // the visits that may still change, oldest first
 }
 
 // boot is what the fold knows of one start of the kiosk.
 type boot struct {
-	ID     feedback.Boot `json:"id"`
-	First  int64         `json:"first"` // Since of its first and last record
-	Last   int64         `json:"last"`
-	Visits bool          `json:"visits,omitempty"` // some visit began in it
-	Fixed  bool          `json:"fixed,omitempty"`  // by a fix of its own
-	Offset int64         `json:"offset,omitempty"`
-	Within int64         `json:"within,omitempty"`
+	ID     feedback.Boot
+	First  int64 // Since of its first and last record
+	Last   int64
+	Visits bool // some visit began in it
+	Fixed  bool // by a fix of its own
+	Offset int64
+	Within int64
 	// Placed says that it has an offset, its own or from its neighbours.
-	Placed bool `json:"placed,omitempty"`
+	Placed bool
 }
 
 // open is a visit with the last presses that made it, as far back as play
@@ -38,14 +37,14 @@ type boot struct {
 // that grows with every press.
 type open struct {
 	Visit
-	Taps []tap `json:"taps"`
+	Taps []tap
 }
 
 type tap struct {
-	Seq    feedback.Seq `json:"s"`
-	Since  int64        `json:"t"`
-	Rating int          `json:"r"`
-	Flow   int64        `json:"f,omitempty"`
+	Seq    feedback.Seq
+	Since  int64
+	Rating int
+	Flow   int64
 }
 
 // Clone returns a copy that shares nothing with s.

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -207,7 +206,7 @@ func (s *Store) addVisits(ctx context.Context, tx *sql.Tx, w *rows, source int64
 
 // move sets the mark, if it still stands where the change was computed from.
 func (s *Store) move(ctx context.Context, tx *sql.Tx, c *ingest.Change, made fresh) (source int64, closed bool, err error) {
-	state, err := json.Marshal(c.State)
+	state, err := c.State.MarshalJSON()
 	if err != nil {
 		return 0, false, err
 	}
