@@ -44,8 +44,8 @@ func TestClustering_history(t *testing.T) {
 	for i := range days {
 		days[i] = change.Day{X: int64(i), N: 40}
 	}
-	closed := append(days, make([]change.Day, 100)...) //nolint:gocritic // closed days on purpose in a new slice
-	if phi, ok := change.Clustering(closed); ok || phi != 1 {
+	days = append(days, make([]change.Day, 100)...) // closed days
+	if phi, ok := change.Clustering(days); ok || phi != 1 {
 		t.Errorf("13 open days: got %v, %v; want 1, false", phi, ok)
 	}
 	// What lies before the last 56 open days does not matter.
@@ -57,7 +57,8 @@ func TestClustering_history(t *testing.T) {
 	if phi, ok := change.Clustering(wild); !ok || phi != 1 {
 		t.Errorf("got %v, %v; want 1, true", phi, ok)
 	}
-	all := append(calm[:20:20], change.Day{})
+	all := make([]change.Day, 20)
+	copy(all, calm)
 	for i := range all {
 		all[i].X = all[i].N
 	}

@@ -3,6 +3,7 @@ package insight_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -27,21 +28,14 @@ type world struct {
 	now   time.Time
 }
 
-// closer is what both a test and a rapid check are.
-type closer interface {
-	Helper()
-	Fatal(...any)
-	Cleanup(func())
-}
-
-func newWorld(t *testing.T, c closer, wrap func(insight.Store) insight.Store) *world {
-	c.Helper()
+func newWorld(t *testing.T, wrap func(insight.Store) insight.Store) *world {
+	t.Helper()
 	w := &world{now: time.Date(2026, 8, 3, 12, 0, 0, 0, time.UTC)}
 	var err error
 	if w.store, err = sqlstore.Open(context.Background(), filepath.Join(t.TempDir(), "hub.db")); err != nil {
-		c.Fatal(err)
+		t.Fatal(err)
 	}
-	c.Cleanup(func() { _ = w.store.Close() })
+	t.Cleanup(func() { _ = w.store.Close() })
 	clock := func() time.Time { return w.now }
 	w.g = storetest.Ingester(t, w.store, clock)
 	var s insight.Store = w.store
@@ -56,7 +50,7 @@ func asked(touchpoint, scale string) feedback.Asked {
 	return feedback.Asked{Site: "lyon", Touchpoint: feedback.TouchpointID(touchpoint), Survey: "s", Scale: feedback.ScaleID(scale)}
 }
 
-func (w *world) view(t closer) insight.View {
+func (w *world) view(t *testing.T) insight.View {
 	t.Helper()
 	v, err := w.in.Site(context.Background(), "lyon", site.Day{})
 	if err != nil {
@@ -73,7 +67,7 @@ func (w *world) kiosk(t *testing.T, id string, a feedback.Asked) *storetest.Kios
 	return k
 }
 
-// presses presses n times, ten seconds apart, and returns when it is over.
+// presses makes presses ten seconds apart and returns when it is over.
 func presses(k *storetest.Kiosk, at time.Time, ratings ...int) time.Time {
 	for _, r := range ratings {
 		k.Press(at, r)
@@ -84,7 +78,7 @@ func presses(k *storetest.Kiosk, at time.Time, ratings ...int) time.Time {
 }
 
 func TestInsight_figuresMoveByFive(t *testing.T) {
-	w := newWorld(t, t, nil)
+	w := newWorld(t, nil)
 	k := w.kiosk(t, "k1", asked("exit", "smiley3"))
 	at := presses(k, w.now.Add(-time.Hour), 2, 2, 2, 0)
 	v := w.view(t)
@@ -127,9 +121,14 @@ func TestInsight_figuresMoveByFive(t *testing.T) {
 // Two figures that readers saw in succession never differ by fewer than five
 // ratings, however presses arrive, and always add up.
 func TestInsight_noSmallSteps(t *testing.T) {
+	w := newWorld(t, nil)
+	checks := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t, rt, nil)
-		k := w.kiosk(t, "k1", asked("exit", "smiley3"))
+		checks++ // each has a site of its own in one store
+		id := feedback.SiteID(fmt.Sprintf("site-%d", checks))
+		a := asked("exit", "smiley3")
+		a.Site = id
+		k := w.kiosk(t, "k-"+string(id), a)
 		at := presses(k, w.now.Add(-time.Hour), 2)
 		var before insight.Figures
 		for range rapid.IntRange(3, 12).Draw(rt, "rounds") {
@@ -138,7 +137,10 @@ func TestInsight_noSmallSteps(t *testing.T) {
 				at = at.Add(time.Duration(rapid.SampledFrom([]int{300, 1000, 4000}).Draw(rt, "gap")) * time.Millisecond)
 			}
 			k.Send()
-			v := w.view(rt)
+			v, err := w.in.Site(t.Context(), id, site.Day{})
+			if err != nil {
+				rt.Fatal(err)
+			}
 			m := v.Moments[0]
 			if c := m.Cell; c.Presses != c.Ratings()+c.Repeats()+c.AsidePresses || m.Figures.N != c.Ratings() {
 				rt.Fatalf("does not add up: %+v", c)
@@ -166,7 +168,7 @@ func TestInsight_noSmallSteps(t *testing.T) {
 }
 
 func TestInsight_scalesStandSideBySide(t *testing.T) {
-	w := newWorld(t, t, nil)
+	w := newWorld(t, nil)
 	k := w.kiosk(t, "k1", asked("exit", "smiley3"))
 	at := presses(k, w.now.Add(-time.Hour), 2, 2, 2, 2, 2)
 	k.Asks(at, asked("exit", "nps"))
@@ -181,7 +183,7 @@ func TestInsight_scalesStandSideBySide(t *testing.T) {
 }
 
 func TestInsight_clusteringFromOpenDaysBefore(t *testing.T) {
-	w := newWorld(t, t, nil)
+	w := newWorld(t, nil)
 	boot := w.now.Add(-40 * 24 * time.Hour)
 	k := storetest.NewKiosk(t, w.g, "k1", boot)
 	k.Asks(boot, asked("exit", "smiley3"))
@@ -222,7 +224,7 @@ func TestInsight_clusteringFromOpenDaysBefore(t *testing.T) {
 }
 
 func TestInsight_completeUpTo(t *testing.T) {
-	w := newWorld(t, t, nil)
+	w := newWorld(t, nil)
 	k1, k2 := w.kiosk(t, "k1", asked("exit", "smiley3")), w.kiosk(t, "k2", asked("till", "smiley3"))
 	last := presses(k1, w.now.Add(-time.Hour), 2).Add(-10 * time.Second)
 	presses(k2, w.now.Add(-time.Hour), 2)
@@ -258,7 +260,7 @@ func TestInsight_completeUpTo(t *testing.T) {
 }
 
 func TestInsight_overviewAndUnknown(t *testing.T) {
-	w := newWorld(t, t, nil)
+	w := newWorld(t, nil)
 	if all, err := w.in.Sites(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("got %v, %v", all, err)
 	}
@@ -291,7 +293,7 @@ func (refusing) Publish(context.Context, insight.Snapshot, int64) (bool, error) 
 }
 
 func TestInsight_storeRefusesWrites(t *testing.T) {
-	w := newWorld(t, t, func(s insight.Store) insight.Store { return refusing{s} })
+	w := newWorld(t, func(s insight.Store) insight.Store { return refusing{s} })
 	presses(w.kiosk(t, "k1", asked("exit", "smiley3")), w.now.Add(-time.Hour), 2, 2, 2, 2, 2)
 	v := w.view(t)
 	if v.Trouble == nil || v.Moments[0].Figures.N != 0 || v.Life.Stored != 5 {

@@ -130,7 +130,7 @@ const beyond = `Array.from(document.querySelectorAll("main *")).
 	map(e => e.tagName + "." + e.className).join(" ")`
 
 // see returns what an action finds.
-func see[T any](t *testing.T, ctx context.Context, a chromedp.Action[T]) T {
+func see[T any](ctx context.Context, t *testing.T, a chromedp.Action[T]) T {
 	t.Helper()
 	v, err := chromedp.Run(ctx, a)
 	if err != nil {
@@ -179,11 +179,11 @@ func TestBrowser_pages(t *testing.T) {
 				t.Fatalf("%s: %v", where, err)
 			}
 			if name == "details" {
-				see(t, ctx, chromedp.Evaluate[bool](`document.querySelectorAll("details").forEach(d => d.open = true) === undefined`))
+				see(ctx, t, chromedp.Evaluate[bool](`document.querySelectorAll("details").forEach(d => d.open = true) === undefined`))
 			}
-			wide := see(t, ctx, chromedp.Evaluate[string](`document.documentElement.scrollWidth + " of " + window.innerWidth`))
-			outside := see(t, ctx, chromedp.Evaluate[string](beyond))
-			picture := see(t, ctx, chromedp.FullScreenshot(100))
+			wide := see(ctx, t, chromedp.Evaluate[string](`document.documentElement.scrollWidth + " of " + window.innerWidth`))
+			outside := see(ctx, t, chromedp.Evaluate[string](beyond))
+			picture := see(ctx, t, chromedp.FullScreenshot(100))
 			if want := fmt.Sprintf("%d of %d", s.width, s.width); wide != want || outside != "" {
 				t.Errorf("%s overflows: %s %s", where, wide, outside)
 			}
@@ -221,7 +221,7 @@ func TestBrowser_live(t *testing.T) {
 		began := time.Now()
 		_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(limit), chromedp.WithPollingInterval(10*time.Millisecond)))
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", what, err, see(t, ctx, chromedp.Evaluate[string](`document.querySelector("main").innerText`)))
+			t.Fatalf("%s: %v\n%s", what, err, see(ctx, t, chromedp.Evaluate[string](`document.querySelector("main").innerText`)))
 		}
 		return time.Since(began)
 	}

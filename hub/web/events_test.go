@@ -29,7 +29,7 @@ func (h *hub) listen(ctx context.Context, t *testing.T, server *httptest.Server,
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
 	}
-	resp, err := server.Client().Do(r)
+	resp, err := server.Client().Do(r) //nolint:bodyclose // closed by the goroutine below
 	if err != nil {
 		t.Fatal(err)
 	}

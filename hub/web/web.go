@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -148,11 +149,11 @@ type shell struct {
 // of a live one.
 const writeTimeout = 20 * time.Second
 
-// page serves what make makes, or the failure that it returns.
-func (s *Server) page(make func(*http.Request, *i18n.Language) (content, error)) http.HandlerFunc {
+// page serves what a page is made of, or the failure to make it.
+func (s *Server) page(compose func(*http.Request, *i18n.Language) (content, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		l := s.language(w, r)
-		c, err := make(r, l)
+		c, err := compose(r, l)
 		status := http.StatusOK
 		if err != nil {
 			status, c = s.failure(r, l, err)
@@ -215,7 +216,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 			if p == nil {
 				return
 			}
-			if p == http.ErrAbortHandler {
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			s.page(func(*http.Request, *i18n.Language) (content, error) {

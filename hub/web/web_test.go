@@ -128,7 +128,7 @@ func (h *hub) month(k *storetest.Kiosk, steps, lowest, days int) {
 	k.Send()
 }
 
-// presses presses faces, ten seconds apart, until a moment ago.
+// presses makes presses ten seconds apart, until a moment ago.
 func (h *hub) presses(k *storetest.Kiosk, ratings ...int) {
 	h.t.Helper()
 	at := h.at().Add(-time.Duration(len(ratings)) * 10 * time.Second)
