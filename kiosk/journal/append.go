@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ type Entry struct {
 // request is one call of Append.
 type request struct {
 	now    clock.Reading
-	since  time.Duration // of the facts
+	at     At
 	facts  []feedback.Fact
 	remark []wire.Text // beside each fact; empty texts for none
 
@@ -50,13 +51,26 @@ type request struct {
 // commit, it is not known whether they are). ctx counts until the write begins.
 func (j *Journal) Append(ctx context.Context, facts ...feedback.Fact) ([]Entry, error) {
 	now := j.o.Clock.Now()
-	return j.append(ctx, &request{now: now, since: now.Since, facts: facts})
+	return j.append(ctx, &request{now: now, at: At{Since: now.Since}, facts: facts})
 }
 
-// AppendAt records facts that happened at a time since this boot: an input
-// knows better than its readers when a finger came.
-func (j *Journal) AppendAt(ctx context.Context, since time.Duration, facts ...feedback.Fact) ([]Entry, error) {
-	return j.append(ctx, &request{now: j.o.Clock.Now(), since: since, facts: facts})
+// At says when facts happened, and among which records their numbers mean
+// something.
+type At struct {
+	// Since is the time since this boot: an input knows better than its readers
+	// when a finger came.
+	Since time.Duration
+	// Epoch in which the presses lie that the facts name, 0 for none. If the
+	// journal has gone on to another, Append refuses with ErrEpoch.
+	Epoch feedback.Epoch
+}
+
+// ErrEpoch marks facts that name presses of an epoch that is closed.
+var ErrEpoch = errors.New("the journal has gone on to another epoch")
+
+// AppendAt is Append for facts that happened at a time of their own.
+func (j *Journal) AppendAt(ctx context.Context, at At, facts ...feedback.Fact) ([]Entry, error) {
+	return j.append(ctx, &request{now: j.o.Clock.Now(), at: at, facts: facts})
 }
 
 // append puts the request among those that wait and commits all of them, unless
@@ -87,7 +101,7 @@ func (j *Journal) append(ctx context.Context, r *request) ([]Entry, error) {
 
 // prepare replaces remarks by comments and refuses what no hub would read.
 func (r *request) prepare() error {
-	r.since = max(r.since, 0)
+	r.at.Since = max(r.at.Since, 0)
 	r.remark = make([]wire.Text, len(r.facts))
 	facts := make([]feedback.Fact, len(r.facts))
 	for i, fact := range r.facts {
@@ -138,8 +152,12 @@ func (p *pen) group(group []*request) error {
 		if err := p.clock(r.now); err != nil {
 			return err
 		}
-		r.entries = make([]Entry, 0, len(r.facts))
-		stamp := feedback.Stamp{Boot: p.time.boot, Since: r.since.Milliseconds()}
+		r.entries, r.err = make([]Entry, 0, len(r.facts)), nil
+		if r.at.Epoch != 0 && r.at.Epoch != p.row.ID {
+			r.err = fmt.Errorf("journal: append: %w", ErrEpoch)
+			continue
+		}
+		stamp := feedback.Stamp{Boot: p.time.boot, Since: r.at.Since.Milliseconds()}
 		for i, fact := range r.facts {
 			e, err := p.add(feedback.Record{Stamp: stamp, Fact: fact})
 			if err == nil && fact.Kind() == feedback.KindComment {

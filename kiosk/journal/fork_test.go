@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -122,5 +123,28 @@ func TestJournal_Fork_nothingAbove(t *testing.T) {
 	}
 	if got := j.Epochs()[0]; got.Next != old.Next {
 		t.Errorf("got %+v, want %+v", got, old)
+	}
+}
+
+// A fact that names a press by its number is refused once that number is
+// another's; others that wait with it are not.
+func TestJournal_AppendAt_otherEpoch(t *testing.T) {
+	j := open(t, options(t.TempDir(), newClock()))
+	defer closeIt(t, j)
+	old := press(t, j, 1)
+	at := journal.At{Since: time.Hour, Epoch: old.Epoch}
+	e, err := j.AppendAt(t.Context(), at, feedback.Stuck{Press: old.Seq})
+	if err != nil || e[0].Record.Stamp.Since != 3_600_000 {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	if _, err := j.Fork(t.Context(), old.Epoch, old.Seq, "test"); err != nil {
+		t.Fatal(err)
+	}
+	next := j.Head().Next
+	if _, err := j.AppendAt(t.Context(), at, feedback.Stuck{Press: old.Seq}); !errors.Is(err, journal.ErrEpoch) {
+		t.Errorf("got %v, want ErrEpoch", err)
+	}
+	if got := j.Head().Next; got != next {
+		t.Errorf("got next %d, want %d: nothing was appended", got, next)
 	}
 }
