@@ -1,0 +1,14 @@
+package main
+
+import (
+	"sourire/internal/setting"
+	"sourire/kiosk/settings"
+)
+
+// configCmd prints the settings.
+type configCmd struct{}
+
+// Run prints a settings file that changes nothing.
+func (configCmd) Run(c *console) error {
+	return setting.Print(c.out, settings.Defaults(), envPrefix)
+}

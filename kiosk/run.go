@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"sourire/internal/feedback"
+	"sourire/internal/run"
+	"sourire/kiosk/app"
+	"sourire/kiosk/input"
+	"sourire/kiosk/input/keyboard"
+	"sourire/kiosk/input/script"
+	"sourire/kiosk/settings"
+)
+
+// runCmd runs a kiosk.
+type runCmd struct {
+	Input   []string `placeholder:"INPUT" help:"What presses: keyboard (the default at a terminal), none, script:FILE, poisson:PER_HOUR, every:DURATION or hourly:FILE. May be given more than once."`
+	Window  bool     `help:"Show the faces in a window."`
+	Verbose bool     `short:"v" help:"Log more."`
+}
+
+// Run takes presses until a signal.
+func (cmd *runCmd) Run(c *console) error {
+	s, err := c.checked()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if cmd.Verbose {
+		level = slog.LevelDebug
+	}
+	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))}
+	if o.Sources, err = cmd.sources(c, s); err != nil {
+		return usageError{err}
+	}
+	if isTerminal(os.Stdin) {
+		o.Front = &lines{out: c.out}
+	}
+	ctx, stop := run.Context()
+	defer stop()
+	kiosk := func(ctx context.Context, o app.Options) error {
+		k, err := app.New(ctx, o)
+		if err != nil {
+			return err
+		}
+		return k.Run(ctx)
+	}
+	if cmd.Window {
+		return window(ctx, o, kiosk)
+	}
+	return kiosk(ctx, o)
+}
+
+// sources returns what the flags ask for.
+func (cmd *runCmd) sources(c *console, s settings.Settings) ([]input.Source, error) {
+	scale, err := feedback.ParseScale(s.Kiosk.Scale)
+	if err != nil {
+		return nil, err
+	}
+	asked := cmd.Input
+	if len(asked) == 0 && isTerminal(os.Stdin) && !cmd.Window {
+		asked = []string{"keyboard"}
+	}
+	var all []input.Source
+	for _, name := range asked {
+		source, err := newSource(name, scale, c.err)
+		if err != nil {
+			return nil, fmt.Errorf("--input=%s: %w", name, err)
+		}
+		if source != nil {
+			all = append(all, source)
+		}
+	}
+	return all, nil
+}
+
+// newSource returns the source of a name, nil for "none".
+func newSource(name string, scale feedback.Scale, errs io.Writer) (input.Source, error) {
+	kind, argument, _ := strings.Cut(name, ":")
+	switch kind {
+	case "none":
+		return nil, nil
+	case "keyboard":
+		in, err := keyboard.Open()
+		if err != nil {
+			return nil, err
+		}
+		return keyboard.New(keyboard.Options{In: in, Faces: scale.Steps, Out: errs})
+	case "script":
+		file, err := os.Open(argument)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() // only read
+		return script.ParseList(file)
+	}
+	arrivals, err := newArrivals(kind, argument)
+	if err != nil {
+		return nil, err
+	}
+	weights := make([]float64, scale.Steps)
+	for i := range weights {
+		weights[i] = float64(i + 1)
+	}
+	return script.New(script.Options{Arrivals: arrivals, Faces: weights, Seed: rand.Uint64()})
+}
+
+// newArrivals returns a model of when visitors come.
+func newArrivals(kind, argument string) (script.Arrivals, error) {
+	switch kind {
+	case "poisson":
+		perHour, err := strconv.ParseFloat(argument, 64)
+		if err != nil || !(perHour > 0) {
+			return nil, fmt.Errorf("%q is no number of visitors an hour: write poisson:30", argument)
+		}
+		return script.Poisson(perHour), nil
+	case "every":
+		d, err := time.ParseDuration(argument)
+		if err != nil || d <= 0 {
+			return nil, fmt.Errorf("%q is no time between visitors: write every:10s", argument)
+		}
+		return script.Constant(d), nil
+	case "hourly":
+		file, err := os.Open(argument)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() // only read
+		hours, err := script.ReadHourly(file)
+		hours.Zone = time.Local
+		return hours, err
+	}
+	return nil, fmt.Errorf("%q is not known: choose keyboard, none, script:FILE, poisson:PER_HOUR, every:DURATION or hourly:FILE", kind)
+}
+
+// isTerminal reports whether a person may be typing there.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}

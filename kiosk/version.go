@@ -1,0 +1,16 @@
+package main
+
+import (
+	"fmt"
+
+	"sourire/internal/run"
+)
+
+// versionCmd prints the version.
+type versionCmd struct{}
+
+// Run prints one line.
+func (versionCmd) Run(c *console) error {
+	_, err := fmt.Fprintln(c.out, "sourire-kiosk", run.Version())
+	return err
+}
