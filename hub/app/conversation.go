@@ -34,7 +34,7 @@ type conversation struct {
 const (
 	answerTimeout = 5 * time.Second
 	redialFrom    = 100 * time.Millisecond
-	redialTo      = 10 * time.Second
+	redialTo      = 2 * time.Second
 )
 
 // run keeps the link until ctx is done.
@@ -47,7 +47,7 @@ func (c *conversation) run(ctx context.Context) error {
 			err = c.hold(ctx, conn)
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to stop
 		}
 		c.log.Warn("the hub has no link to the broker and dials again", "error", err, "in", pause)
 		select {

@@ -130,12 +130,16 @@ func (b *Broker) end(s syscall.Signal) {
 	b.cmd = nil
 }
 
+// running is what the program logs once it has opened its port.
+const running = " running\n"
+
 // start runs the program and returns when its port answers.
 func (b *Broker) start() error {
 	config, err := b.writeConfig()
 	if err != nil {
 		return err
 	}
+	runs := strings.Count(b.log.String(), running)
 	cmd := exec.Command(b.program, "-c", config)
 	cmd.Stdout, cmd.Stderr = b.log, b.log
 	cmd.WaitDelay = time.Second
@@ -161,6 +165,11 @@ func (b *Broker) start() error {
 			b.Kill()
 			return fmt.Errorf("mosquitto on port %d: silent after %v", b.port, startTimeout)
 		case <-tick.C:
+			// An answer alone proves nothing: it may be that of another broker
+			// which took the port first.
+			if strings.Count(b.log.String(), running) == runs {
+				continue
+			}
 			if conn, err := net.Dial("tcp", b.Addr()); err == nil {
 				return conn.Close()
 			}

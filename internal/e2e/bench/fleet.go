@@ -93,6 +93,26 @@ func (k *kiosk) batch(facts []feedback.Fact) error {
 	return nil
 }
 
+// awaitHub returns when the hub hears its broker: a kiosk asks until it is
+// answered.
+func awaitHub(address string) error {
+	var err error
+	for began := time.Now(); time.Since(began) < patience; {
+		k := &kiosk{id: "first", next: 1}
+		if k.client, err = dial(address, k.id); err != nil {
+			return err
+		}
+		if err = k.batch(nil); err == nil {
+			_, err = k.client.send(k.ready[0].frame, time.Second)
+		}
+		k.client.close()
+		if err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the hub does not answer: %w", err)
+}
+
 // press makes batches of so many presses, this many for each kiosk.
 func (f *fleet) press(batches, presses int) error {
 	facts := make([]feedback.Fact, presses)
@@ -160,7 +180,7 @@ func (f *fleet) each(do func(*kiosk, int) error) (time.Duration, error) {
 func (k *kiosk) sendOne() error {
 	r := k.ready[0]
 	k.ready = k.ready[1:]
-	ack, err := k.client.send(r.frame)
+	ack, err := k.client.send(r.frame, patience)
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.id, err)
 	}

@@ -51,16 +51,11 @@ func (r *results) lines() []line {
 			of("   CPU of the hub a press", f.burden, "bare insert's CPU",
 				"%.1f µs of %.1f µs", f.cpu.median(), f.bareCPU.median()))
 	}
-	commit := r.commits.median()
-	s := r.singles
-	burden := make(samples, len(s.cpu))
-	for i, c := range s.cpu {
-		burden[i] = c / commit
-	}
+	s, commit := r.singles, r.commits.median()
 	out = append(out,
 		of("single presses, acknowledged", s.ratio, "bare commits of one row each",
 			"%.0f presses/s of %.0f commits/s; %.1f in a transaction", s.rate.median(), 1e6/commit, s.group.median()),
-		of("   CPU of the hub a press", burden, "time of a bare commit", "%.1f µs of %.0f µs", s.cpu.median(), commit))
+		of("   CPU of the hub a press", s.burden, "bare commit's CPU", "%.1f µs of %.1f µs", s.cpu.median(), r.effort.median()))
 	beside := r.beside.median()
 	quantile := func(figure string, q float64) line {
 		x := r.calm.at(q) / beside
