@@ -16,9 +16,8 @@ func DiskFree(folder string) (int64, error) {
 	if err := syscall.Statfs(folder, &s); err != nil {
 		return 0, fmt.Errorf("health: free space of %s: %w", folder, err)
 	}
-	// Some file systems count more than an int64 holds. The field's sign and
-	// width differ between architectures.
-	blocks, size := uint64(s.Bavail), uint64(s.Bsize)
+	// Some file systems count more than an int64 holds.
+	blocks, size := s.Bavail, uint64(s.Bsize)
 	if size != 0 && blocks > math.MaxInt64/size {
 		return math.MaxInt64, nil
 	}

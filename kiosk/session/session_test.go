@@ -348,7 +348,8 @@ func TestStep_Questions(t *testing.T) {
 			k.wantScreen(session.Remarks)
 			k.step(16*s, session.Comment{Text: "the door"})
 		}, []feedback.Fact{
-			feedback.Reason{Press: 2, Code: "dirty"}, session.Remark{Press: 2, Text: "the door"},
+			feedback.Reason{Press: 2, Code: "dirty"},
+			session.Remark{Press: 2, Text: "the door"},
 			feedback.FollowUpEnded{Press: 2, How: "done"},
 		}},
 		{"skipped", func(k *kiosk) {

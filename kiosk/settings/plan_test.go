@@ -76,22 +76,26 @@ func TestSettings_Read(t *testing.T) {
 			"all of it",
 			`{"v":1,"site":"s","touchpoint":"t","survey":"q","scale":"binary","words":{"fr":{"question":"Q","thanks":"M","faces":["n","o"]}}}`,
 			feedback.Asked{Site: "s", Touchpoint: "t", Survey: "q", Scale: "binary"},
-			"fr", wire.Words{Question: "Q", Thanks: "M", Faces: []string{"n", "o"}},
+			"fr",
+			wire.Words{Question: "Q", Thanks: "M", Faces: []string{"n", "o"}},
 		},
 		{
 			"one field", `{"v":1,"touchpoint":"till-3","new":true}`,
 			feedback.Asked{Site: "main", Touchpoint: "till-3", Survey: "visit", Scale: "smiley3"},
-			"fr", wire.Words{Question: "Comment s’est passée votre visite ?", Thanks: "Merci !", Faces: []string{"mécontent", "neutre", "content"}},
+			"fr",
+			wire.Words{Question: "Comment s’est passée votre visite ?", Thanks: "Merci !", Faces: []string{"mécontent", "neutre", "content"}},
 		},
 		{
 			"a question of a region", `{"v":1,"scale":"binary","words":{"fr-CH":{"question":"Q"},"en":{"question":"E"}}}`,
 			feedback.Asked{Site: "main", Touchpoint: "exit", Survey: "visit", Scale: "binary"},
-			"fr-CH", wire.Words{Question: "Q", Thanks: "Merci !", Faces: []string{"non", "oui"}},
+			"fr-CH",
+			wire.Words{Question: "Q", Thanks: "Merci !", Faces: []string{"non", "oui"}},
 		},
 		{
 			"another language", `{"v":1,"words":{"fi":{"question":"Q","thanks":"K"}}}`,
 			feedback.Asked{Site: "main", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"},
-			"fi", wire.Words{Question: "Q", Thanks: "K"},
+			"fi",
+			wire.Words{Question: "Q", Thanks: "K"},
 		},
 	}
 	for _, tt := range tests {

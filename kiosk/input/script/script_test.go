@@ -144,8 +144,10 @@ func TestHourly(t *testing.T) {
 func TestArrivals_Nobody(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, a := range []script.Arrivals{
-		script.Constant(0), script.Poisson(0), script.Poisson(-1), script.Poisson(math.NaN()), script.Hourly{},
-		script.Hourly{PerHour: [24]float64{3: 1e-300}}, script.Poisson(1e-300),
+		script.Constant(0), script.Poisson(0), script.Poisson(-1), script.Poisson(math.NaN()),
+		script.Hourly{},
+		script.Hourly{PerHour: [24]float64{3: 1e-300}},
+		script.Poisson(1e-300),
 	} {
 		if at := a.Next(time.Unix(0, 0), r); !at.IsZero() {
 			t.Errorf("%T: got somebody at %v, want nobody ever", a, at)
