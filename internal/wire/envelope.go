@@ -18,6 +18,12 @@ const (
 	MaxRecords = 500       // records in a batch
 	MaxBytes   = 64 * 1024 // bytes of an encoded batch
 	MaxComment = 2000      // characters of a comment
+
+	// MaxMessage is the longest of all other messages in bytes: a plan with its
+	// words in every language.
+	MaxMessage = 256 * 1024
+
+	maxNonce = 64 // bytes
 )
 
 // An EnvelopeError says why a whole payload cannot be read; nothing in it moves
@@ -100,12 +106,42 @@ type Ack struct {
 	Why     string         `json:"why,omitempty"`
 }
 
+// check says why no hub would read the batch, or nil.
+func (b Batch) check() error {
+	switch {
+	case b.V != Version:
+		return &EnvelopeError{fmt.Sprintf("version %d, this program speaks %d", b.V, Version)}
+	case b.Epoch == 0:
+		return &EnvelopeError{"epoch is missing"}
+	case b.First < 1 || b.Oldest < 0 || b.Next < 0 || b.First > maxSafe || b.Next > maxSafe || b.Oldest > maxSafe:
+		return &EnvelopeError{"first, oldest or next is out of range"}
+	case len(b.Records) > MaxRecords:
+		return &EnvelopeError{fmt.Sprintf("%d records, at most %d are allowed", len(b.Records), MaxRecords)}
+	case b.First == 1 && b.Before != feedback.Hash{}:
+		return &EnvelopeError{"the hash before the first record is not zero"}
+	case len(b.Re.Nonce) > maxNonce || !utf8.ValidString(b.Re.Nonce):
+		return &EnvelopeError{fmt.Sprintf("the nonce is longer than %d bytes or not UTF-8", maxNonce)}
+	}
+	return nil
+}
+
+// verbatim reports whether a record arrives as the bytes that it is: a JSON
+// value in UTF-8 with nothing around it.
+func verbatim(record json.RawMessage) bool {
+	return len(record) > 0 && len(bytes.TrimSpace(record)) == len(record) && utf8.Valid(record) && json.Valid(record)
+}
+
 // EncodeBatch writes a batch; its records go in verbatim. It refuses what no
-// hub would read.
+// hub would read, and a record that would not arrive as it is.
 func EncodeBatch(b Batch) ([]byte, error) {
 	b.V = Version
-	if len(b.Records) > MaxRecords {
-		return nil, &EnvelopeError{fmt.Sprintf("%d records, at most %d are allowed", len(b.Records), MaxRecords)}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	for i, r := range b.Records {
+		if !verbatim(r) {
+			return nil, &EnvelopeError{fmt.Sprintf("record %d is not a JSON value in UTF-8: %.40q", b.First+feedback.Seq(i), r)}
+		}
 	}
 	var buf bytes.Buffer
 	// The head by the encoder, the records by hand: json.Marshal would compact
@@ -157,21 +193,10 @@ func DecodeBatch(payload []byte) (Batch, error) {
 	if err := json.Unmarshal(payload, &b); err != nil {
 		return b, &EnvelopeError{err.Error()}
 	}
-	switch {
-	case b.V != Version:
-		return b, &EnvelopeError{fmt.Sprintf("version %d, this hub speaks %d", b.V, Version)}
-	case b.Epoch == 0:
-		return b, &EnvelopeError{"epoch is missing"}
-	case b.First < 1 || b.Oldest < 0 || b.Next < 0 || b.First > maxSafe || b.Next > maxSafe || b.Oldest > maxSafe:
-		return b, &EnvelopeError{"first, oldest or next is out of range"}
-	case len(b.Records) > MaxRecords:
-		return b, &EnvelopeError{fmt.Sprintf("%d records, at most %d are allowed", len(b.Records), MaxRecords)}
-	case b.First == 1 && b.Before != feedback.Hash{}:
-		return b, &EnvelopeError{"the hash before the first record is not zero"}
-	case len(b.Re.Nonce) > 64:
-		return b, &EnvelopeError{"the nonce is longer than 64 characters"}
+	if name := repeatedField(payload); name != "" {
+		return b, &EnvelopeError{fmt.Sprintf("field %s stands there twice", name)}
 	}
-	return b, nil
+	return b, b.check()
 }
 
 // PeekRe finds the Re of a payload whose envelope cannot, or shall not, be read
@@ -188,7 +213,7 @@ func PeekRe(payload []byte) (Re, bool) {
 		}
 		if key == "re" {
 			var re Re
-			if d.Decode(&re) != nil || len(re.Nonce) > 64 {
+			if d.Decode(&re) != nil || len(re.Nonce) > maxNonce {
 				return Re{}, false
 			}
 			return re, true
@@ -201,11 +226,15 @@ func PeekRe(payload []byte) (Re, bool) {
 	return Re{}, false
 }
 
+// message is an Ack, State, Health, Plan or Hub. A Batch is none: json.Marshal
+// would change the bytes of its records.
+type message interface{ version() int }
+
 // Encode writes any message but a Batch: an Ack, State, Health, Plan or Hub.
-func Encode(m any) []byte {
+func Encode(m message) []byte {
 	b, err := json.Marshal(m)
 	if err != nil {
-		// The messages are plain structs of this package.
+		// The messages are structs of this package that can be written.
 		panic("wire: " + err.Error())
 	}
 	return b
@@ -213,8 +242,14 @@ func Encode(m any) []byte {
 
 // Decode reads a message of type T, checks its version and ignores fields it
 // does not know.
-func Decode[T interface{ version() int }](payload []byte) (T, error) {
+func Decode[T message](payload []byte) (T, error) {
 	var m T
+	if len(payload) > MaxMessage {
+		return m, &EnvelopeError{fmt.Sprintf("%d bytes, at most %d are allowed", len(payload), MaxMessage)}
+	}
+	if !utf8.Valid(payload) {
+		return m, &EnvelopeError{"not UTF-8"}
+	}
 	if err := json.Unmarshal(payload, &m); err != nil {
 		return m, &EnvelopeError{err.Error()}
 	}

@@ -1,6 +1,11 @@
 package wire
 
-import "sourire/internal/feedback"
+import (
+	"encoding/json"
+	"math"
+
+	"sourire/internal/feedback"
+)
 
 // State is a kiosk's birth on …/state, retained; with Online false and the same
 // Session it is also the will that the broker publishes when the link is lost.
@@ -29,10 +34,26 @@ type Health struct {
 	QueuedPresses int64   `json:"queued_presses"`
 	Presses       int64   `json:"presses"`
 	DiskFree      int64   `json:"disk_free"`     // bytes
-	DaysLeft      float64 `json:"days_left"`     // of capacity at this kiosk's own pace
+	DaysLeft      float64 `json:"days_left"`     // of capacity at this kiosk's own pace, 0 … 1,000,000
 	WriteMicros   int64   `json:"write_us"`      // slowest durable append of the last minute
 	ClockTrusted  bool    `json:"clock_trusted"` // the system holds its clock to be synchronised
 	MemoryBytes   int64   `json:"memory"`
+}
+
+// maxDays stands for a capacity that never ends: that of a kiosk without presses.
+const maxDays = 1e6
+
+// MarshalJSON writes the health. JSON has no infinity and no NaN, and a kiosk
+// without presses yet has that many days left: they are cut to 0 … 1,000,000.
+func (h Health) MarshalJSON() ([]byte, error) {
+	type plain Health
+	switch {
+	case h.DaysLeft > maxDays:
+		h.DaysLeft = maxDays
+	case h.DaysLeft < 0 || math.IsNaN(h.DaysLeft):
+		h.DaysLeft = 0
+	}
+	return json.Marshal(plain(h))
 }
 
 // Words are the texts of a plan in one language.

@@ -116,9 +116,29 @@ func (w *arrayWriter) flag(on bool) {
 
 func (w *arrayWriter) text(s string) {
 	w.comma()
-	// Marshal of a string cannot fail; invalid UTF-8 becomes U+FFFD.
-	q, _ := json.Marshal(s)
-	w.b = append(w.b, q...)
+	if plain(s) {
+		w.b = append(w.b, '"')
+		w.b = append(w.b, s...)
+		w.b = append(w.b, '"')
+		return
+	}
+	// A text can always be written; invalid UTF-8 becomes U+FFFD. < > & stay as
+	// they are: six bytes for one would make bad records of long ones.
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s)
+	w.b = append(w.b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+}
+
+// plain reports whether a text is its own JSON.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // DecodeRecord reads the bytes of a record. A kind it does not know gives a
@@ -128,6 +148,11 @@ func DecodeRecord(body []byte) (feedback.Record, error) {
 	if r, ok := decodePress(body); ok {
 		return r, nil
 	}
+	return decodeArray(body)
+}
+
+// decodeArray is the general way of DecodeRecord.
+func decodeArray(body []byte) (feedback.Record, error) {
 	if len(body) > MaxRecord {
 		return feedback.Record{}, bad("%d bytes, at most %d are allowed", len(body), MaxRecord)
 	}
@@ -171,7 +196,7 @@ func (p *arrayReader) fact(kind feedback.Kind) feedback.Fact {
 		f.Asked.Scale = parsed(p, p.text("scale"), feedback.ParseScale).ID
 		return f
 	case feedback.KindPress:
-		f := feedback.Press{Rating: int(p.num("rating")), Held: p.atLeast("milliseconds held", 0)}
+		f := feedback.Press{Rating: p.rating(), Held: p.atLeast("milliseconds held", 0)}
 		if p.more() {
 			f.Flow = p.atLeast("turn", 0)
 		}
@@ -259,6 +284,9 @@ func (p *arrayReader) num(what string) int64 {
 // maxSafe is the largest integer that JavaScript holds exactly, 2⁵³−1.
 const maxSafe = 1<<53 - 1
 
+// maxRating is the largest rating that can be written; scales end at 10.
+const maxRating = 1000
+
 func (p *arrayReader) atLeast(what string, least int64) int64 {
 	n := p.num(what)
 	if p.err == nil && n < least {
@@ -269,6 +297,16 @@ func (p *arrayReader) atLeast(what string, least int64) int64 {
 
 func (p *arrayReader) seq() feedback.Seq {
 	return feedback.Seq(p.atLeast("sequence number of the press", 1))
+}
+
+// rating reads a small integer: no scale has more, and an int has 32 bits on
+// some kiosks, where a larger one would become another.
+func (p *arrayReader) rating() int {
+	n := p.num("rating")
+	if p.err == nil && (n < 0 || n > maxRating) {
+		p.fail(bad("rating is %d, want 0 to %d", n, maxRating))
+	}
+	return int(n)
 }
 
 func (p *arrayReader) flag(what string) bool {
@@ -331,7 +369,7 @@ func decodePress(body []byte) (feedback.Record, bool) {
 			return feedback.Record{}, false
 		}
 	}
-	if count < 4 || n[0] < 1 {
+	if count < 4 || n[0] < 1 || n[2] > maxRating {
 		return feedback.Record{}, false
 	}
 	return feedback.Record{
