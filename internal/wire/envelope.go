@@ -187,6 +187,9 @@ func DecodeBatch(payload []byte) (Batch, error) {
 	if len(payload) > MaxBytes {
 		return b, &EnvelopeError{fmt.Sprintf("%d bytes, at most %d are allowed", len(payload), MaxBytes)}
 	}
+	if b, ok := plainBatch(payload); ok {
+		return b, b.check()
+	}
 	if !utf8.Valid(payload) {
 		return b, &EnvelopeError{"not UTF-8"}
 	}
