@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -13,12 +12,14 @@ import (
 	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/wire"
+	"sourire/kiosk/app"
 	"sourire/kiosk/clock"
 	"sourire/kiosk/journal"
+	"sourire/kiosk/settings"
 	"sourire/kiosk/uplink"
 )
 
-const journalFile = "journal.db"
+const journalFile = app.JournalFile
 
 // deviceClock is the device time of the table: it moves with each press only.
 type deviceClock struct {
@@ -43,6 +44,9 @@ func (c *deviceClock) set(ms int64) {
 	c.now = ms
 }
 
+// at is the device time as the journal takes it.
+func (c *deviceClock) at() journal.At { return journal.At{Since: c.Now().Since} }
+
 func (c *deviceClock) step() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,58 +64,45 @@ func tableTimes() uplink.Times {
 func kioskNode(s nodeSpec, say func(reply), orders <-chan order) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if err := os.MkdirAll(s.Data, 0o700); err != nil {
-		return err
-	}
 	c := &deviceClock{boot: fmt.Sprint("boot-", time.Now().UnixNano()), now: s.Now}
-	j, err := journal.Open(ctx, journal.Options{Path: filepath.Join(s.Data, journalFile), Kiosk: s.Kiosk, Version: "table", Clock: c})
+	f := &faultyJournal{book: s.Data + ".book", clock: c}
+	var inner uplink.Journal
+	k, err := app.New(ctx, app.Options{
+		Settings: kioskSettings(s), Version: "table", Clock: c, Times: tableTimes(),
+		Log:          slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		WrapAppender: func(a app.Appender) app.Appender { f.Appender = a; return f },
+		WrapJournal:  func(j uplink.Journal) uplink.Journal { inner = j; return j },
+		Dial:         tableDial(s.Defect, func(b wire.Batch) { _ = inner.Ack(b.Epoch, b.Last()) }),
+	})
 	if err != nil {
 		return err
 	}
-	if _, ok, err := j.Plan(ctx); err != nil {
-		return err
-	} else if !ok {
-		if _, err := j.Append(ctx, feedback.PlanApplied{
-			Plan: feedback.NewPlanID(nil), Asked: feedback.Asked{Site: "store-1", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"},
-		}); err != nil {
-			return err
-		}
-	}
-	f := &faultyJournal{Journal: j, book: s.Data + ".book", clock: c}
-	u := uplink.New(uplink.Options{
-		Kiosk: s.Kiosk, Link: link.Options{Address: s.Link, Username: string(s.Kiosk), Password: "key"},
-		Journal: j, Changed: j.Changed(), Session: j.NextSession, HubTime: j.HubTime, Times: tableTimes(),
-		Birth: func(context.Context) wire.State {
-			h := j.Head()
-			return wire.State{Version: "table", Epoch: h.ID, Oldest: h.Oldest, Next: h.Next}
-		},
-		Log:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		Dial: tableDial(s.Defect, j),
-	})
 	ended := make(chan error, 1)
-	go func() { ended <- u.Run(ctx) }()
+	go func() { ended <- k.Run(ctx) }()
 	say(reply{})
 	for o := range orders {
 		r := reply{}
 		switch o.Do {
 		case "press":
 			c.set(o.Since)
-			if err := f.press(ctx); err != nil {
+			if _, err := k.Press(ctx, 2); err != nil {
 				r.Err = err.Error()
 			}
 		case "arm":
 			f.fault = o.Fault
 		case "status":
-			for _, e := range j.Epochs() {
+			st, err := k.Status(ctx)
+			if err != nil {
+				return err
+			}
+			r.Settled = st.Link.Settled
+			for _, e := range st.Journal.Epochs {
 				r.Epochs = append(r.Epochs, epochStatus{ID: e.ID, Next: e.Next, Acked: e.Acked})
-				r.Settled = u.Status().Settled && e.Acked == e.Next-1
+				r.Settled = r.Settled && e.Acked == e.Next-1
 			}
 		case "stop":
 			cancel()
 			err := <-ended
-			if e := j.Close(); err == nil {
-				err = e
-			}
 			say(reply{})
 			return err
 		}
@@ -121,23 +112,28 @@ func kioskNode(s nodeSpec, say func(reply), orders <-chan order) error {
 	return nil
 }
 
+// kioskSettings are those of a kiosk of the table.
+func kioskSettings(s nodeSpec) settings.Settings {
+	set := settings.Defaults()
+	set.Data = s.Data
+	set.Kiosk.ID = string(s.Kiosk)
+	set.Kiosk.Site, set.Kiosk.Touchpoint = "store-1", "exit"
+	set.Hub.Address, set.Hub.Key = s.Link, "key"
+	return set
+}
+
 // faultyJournal injects faults at the append, and keeps the book of what was
 // really appended.
 type faultyJournal struct {
-	*journal.Journal
+	app.Appender
 	book  string
 	clock *deviceClock
 	fault fault
 	hits  int
 }
 
-func (f *faultyJournal) press(ctx context.Context) error {
-	_, err := f.Append(ctx, feedback.Press{Rating: 2, Held: 80})
-	return err
-}
-
-// Append appends, or not, as the fault says.
-func (f *faultyJournal) Append(ctx context.Context, facts ...feedback.Fact) ([]journal.Entry, error) {
+// AppendAt appends, or not, as the fault says.
+func (f *faultyJournal) AppendAt(ctx context.Context, at journal.At, facts ...feedback.Fact) ([]journal.Entry, error) {
 	x := f.fault
 	if x.On {
 		f.fault = fault{}
@@ -152,11 +148,11 @@ func (f *faultyJournal) Append(ctx context.Context, facts ...feedback.Fact) ([]j
 	if x.On && x.Mode == fails {
 		return nil, errInjected
 	}
-	entries, err := f.Journal.Append(ctx, facts...)
+	entries, err := f.Appender.AppendAt(ctx, at, facts...)
 	f.write(entries)
 	if x.On && x.Mode == repeated {
 		f.clock.step() // so that the two can be told apart
-		again, _ := f.Journal.Append(ctx, facts...)
+		again, _ := f.Appender.AppendAt(ctx, f.clock.at(), facts...)
 		f.write(again)
 	}
 	if x.Kill {
@@ -182,22 +178,22 @@ func (f *faultyJournal) write(entries []journal.Entry) {
 }
 
 // tableDial dials, with the defect that takes a PUBACK for the hub's word.
-func tableDial(defect string, j *journal.Journal) func(context.Context, link.Options) (uplink.Conn, error) {
+func tableDial(defect string, stored func(wire.Batch)) func(context.Context, link.Options) (uplink.Conn, error) {
+	if defect != markByPuback {
+		return nil
+	}
 	return func(ctx context.Context, o link.Options) (uplink.Conn, error) {
 		conn, err := link.Dial(ctx, o)
 		if err != nil {
 			return nil, err
 		}
-		if defect != markByPuback {
-			return conn, nil
-		}
-		return pubackConn{conn, j}, nil
+		return pubackConn{conn, stored}, nil
 	}
 }
 
 type pubackConn struct {
 	*link.Conn
-	journal *journal.Journal
+	stored func(wire.Batch)
 }
 
 // Publish moves the mark with the PUBACK.
@@ -205,7 +201,7 @@ func (c pubackConn) Publish(ctx context.Context, m link.Message) error {
 	err := c.Conn.Publish(ctx, m)
 	if err == nil && strings.HasSuffix(m.Topic, "/"+wire.TopicJournal) {
 		if b, e := wire.DecodeBatch(m.Payload); e == nil && len(b.Records) > 0 {
-			_ = c.journal.Ack(b.Epoch, b.Last())
+			c.stored(b)
 		}
 	}
 	return err
