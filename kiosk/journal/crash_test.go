@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,6 +25,11 @@ const (
 func TestMain(m *testing.M) {
 	dir := os.Getenv(childFolder)
 	if dir == "" {
+		// Each check opens a database many times; the soak asks for more.
+		if err := flag.Set("rapid.checks", "30"); err != nil {
+			panic(err)
+		}
+		flag.Parse()
 		os.Exit(m.Run())
 	}
 	if err := pressForever(dir); err != nil {

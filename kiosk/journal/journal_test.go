@@ -81,14 +81,14 @@ var asked = feedback.PlanApplied{
 	Asked: feedback.Asked{Site: "s", Touchpoint: "t", Survey: "q", Scale: "smiley3"},
 }
 
-// held reads every record of an epoch from a number on, in small batches, and
+// held reads every record of an epoch from a number on, batch by batch, and
 // checks that numbers and hashes follow each other.
 func held(t testing.TB, j *journal.Journal, id feedback.Epoch, from feedback.Seq) []string {
 	t.Helper()
 	var all []string
 	var h feedback.Hash
 	for {
-		b, err := j.Batch(context.Background(), id, from, journal.Limit{Records: 7, Bytes: 300})
+		b, err := j.Batch(context.Background(), id, from, journal.Limit{Records: 64, Bytes: 3000})
 		if err != nil {
 			t.Fatal(err)
 		}
