@@ -217,7 +217,7 @@ func (j *Journal) load(ctx context.Context) error {
 	for i := range epochs { // marks in memory are newer
 		k := slices.IndexFunc(j.epochs, func(r row) bool { return r.ID == epochs[i].ID })
 		if k >= 0 {
-			epochs[i].Acked = min(j.epochs[k].Acked, epochs[i].Next-1)
+			epochs[i].Acked = max(min(j.epochs[k].Acked, epochs[i].Next-1), epochs[i].Oldest-1)
 		}
 	}
 	j.epochs, j.time = epochs, t

@@ -46,15 +46,32 @@ func (j *Journal) move(id feedback.Epoch, through feedback.Seq, to func(*row)) e
 // Renew is to be called each minute: it notes that the program runs, writes the
 // marks down, states the clocks where they are news, and drops what is too old.
 func (j *Journal) Renew(ctx context.Context) error {
+	err := j.locked(func() error { return j.renew(ctx) })
+	if err == nil {
+		err = j.prune(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("journal: renew: %w", j.explain(err))
+	}
+	return nil
+}
+
+// locked runs do while nobody else writes. Whoever has several things to do
+// calls it for each, so that a press can come in between.
+func (j *Journal) locked(do func() error) error {
 	j.writer.Lock()
 	defer j.writer.Unlock()
+	return do()
+}
+
+func (j *Journal) renew(ctx context.Context) error {
 	now := j.o.Clock.Now()
 	j.mu.Lock()
 	ackedAt := j.ackedAt
 	marks := make([]row, len(j.epochs))
 	copy(marks, j.epochs)
 	j.mu.Unlock()
-	err := j.write(ctx, func(p *pen) error {
+	return j.write(ctx, func(p *pen) error {
 		if err := p.clock(now); err != nil {
 			return err
 		}
@@ -71,13 +88,6 @@ func (j *Journal) Renew(ctx context.Context) error {
 		stamp := feedback.Stamp{Boot: p.time.boot, Since: now.Since.Milliseconds()}
 		return writeSeen(ctx, p.tx, seen{stamp: stamp, at: p.at})
 	})
-	if err == nil {
-		err = j.prune(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("journal: renew: %w", j.explain(err))
-	}
-	return nil
 }
 
 // inTx runs do in a write transaction that changes no record of the current

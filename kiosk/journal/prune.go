@@ -19,7 +19,7 @@ const (
 )
 
 // prune drops acknowledged records that are too old, then as many as it takes to
-// have room. j.writer is held.
+// have room, step by step.
 func (j *Journal) prune(ctx context.Context) error {
 	if err := j.pruneOld(ctx); err != nil {
 		return err
@@ -29,7 +29,11 @@ func (j *Journal) prune(ctx context.Context) error {
 		if err != nil || !room.tight() {
 			return err
 		}
-		dropped, err := j.dropOldest(ctx, pruneStep)
+		var dropped int64
+		err = j.locked(func() (err error) {
+			dropped, err = j.dropOldest(ctx, pruneStep)
+			return err
+		})
 		if err != nil || dropped == 0 {
 			return err
 		}
@@ -58,16 +62,17 @@ func (j *Journal) pruneOld(ctx context.Context) error {
 			if !last.Valid {
 				break
 			}
-			if err := j.drop(ctx, e.ID, feedback.Seq(last.Int64)); err != nil {
+			err = j.locked(func() error { return j.drop(ctx, e.ID, feedback.Seq(last.Int64)) })
+			if err != nil {
 				return err
 			}
 		}
 	}
-	return j.dropEmpty(ctx)
+	return j.locked(func() error { return j.dropEmpty(ctx) })
 }
 
 // dropOldest drops up to n acknowledged records of the oldest epoch that has
-// any, and returns how many it dropped.
+// any, and returns how many it dropped. j.writer is held.
 func (j *Journal) dropOldest(ctx context.Context, n int64) (int64, error) {
 	for _, e := range j.Epochs() {
 		if have := int64(e.Acked - e.Oldest + 1); have > 0 {
@@ -78,8 +83,14 @@ func (j *Journal) dropOldest(ctx context.Context, n int64) (int64, error) {
 	return 0, nil
 }
 
-// drop deletes the records of an epoch up to and with last.
+// drop deletes the records of an epoch up to and with last, but none above the
+// mark, which may have gone back. j.writer is held.
 func (j *Journal) drop(ctx context.Context, id feedback.Epoch, last feedback.Seq) error {
+	e, err := j.epoch(id)
+	if err != nil {
+		return err
+	}
+	last = min(last, e.Acked)
 	return j.inTx(ctx, func(tx *sql.Tx) error {
 		for _, statement := range []string{
 			"DELETE FROM record WHERE epoch = ?1 AND seq <= ?2",
@@ -100,7 +111,7 @@ func (j *Journal) drop(ctx context.Context, id feedback.Epoch, last feedback.Seq
 }
 
 // dropEmpty forgets closed epochs of which nothing is held. The newest of them
-// stays: it tells the current one's parent how far it came.
+// stays: it tells how far the current one's parent came. j.writer is held.
 func (j *Journal) dropEmpty(ctx context.Context) error {
 	all := j.Epochs()
 	for i, e := range all {
