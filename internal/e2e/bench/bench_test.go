@@ -8,6 +8,10 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"sourire/hub/app"
+	"sourire/hub/store/sqlstore"
+	"sourire/hub/verify"
 )
 
 // TestMain lets the test's own program be the hub, as the bench's is.
@@ -32,7 +36,7 @@ func TestProgram_short(t *testing.T) {
 	}
 	for _, want := range []string{
 		"cores", "file system", "bare insert of the same rows", "full batches of 500", "full batches of 200",
-		"single presses", "CPU of the hub", "light load", "99 of 100",
+		"single presses", "CPU of the hub", "durable on the kiosk", "light load", "99 of 100",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table does not say %q", want)
@@ -50,10 +54,12 @@ func TestProgram_short(t *testing.T) {
 }
 
 func TestResults_lines(t *testing.T) {
-	r, err := measure(t.Context(), short(), t.TempDir(), "")
+	folder := t.TempDir()
+	r, err := measure(t.Context(), short(), folder, "")
 	if err != nil {
 		t.Fatal(err)
 	}
+	proved(t, folder)
 	for _, l := range r.lines() {
 		for _, x := range []float64{l.ratio, l.low, l.high} {
 			if math.IsNaN(x) || math.IsInf(x, 0) || x <= 0 {
@@ -62,6 +68,34 @@ func TestResults_lines(t *testing.T) {
 		}
 		if strings.Contains(l.absolute, "NaN") || strings.Contains(l.absolute, "Inf") {
 			t.Errorf("%s: got %s, want figures", l.figure, l.absolute)
+		}
+	}
+}
+
+// proved fails the test where the hub did not do what was measured.
+func proved(t *testing.T, folder string) {
+	t.Helper()
+	store, err := sqlstore.Open(t.Context(), filepath.Join(hubSettings(folder).Data, app.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	r, err := verify.Run(t.Context(), store, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	presses := map[string]int64{}
+	for _, f := range r.Findings {
+		kind, _, _ := strings.Cut(string(f.Source.Key.Kiosk), "-")
+		presses[kind] += f.Presses
+		r.Problems = append(r.Problems, f.Problems...)
+	}
+	for _, p := range r.Problems {
+		t.Error(p)
+	}
+	for _, kind := range []string{"full", "single", "calm"} {
+		if presses[kind] == 0 {
+			t.Errorf("no press of the kiosks called %s is stored", kind)
 		}
 	}
 }

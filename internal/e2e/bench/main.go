@@ -53,11 +53,12 @@ func program(ctx context.Context, o options, in io.Reader, out io.Writer) error 
 	if o.short {
 		p = short()
 	}
+	text := machine(folder) // before: the load of the bench itself is no news
 	r, err := measure(ctx, p, folder, o.profile)
 	if err != nil {
 		return err
 	}
-	text := machine(folder) + "\n" + r.table()
+	text += "\n" + r.table()
 	if _, err := io.WriteString(out, text); err != nil || o.write == "" {
 		return err
 	}

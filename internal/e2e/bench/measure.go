@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"sourire/kiosk/journal"
 )
 
 // plan says how much is measured.
@@ -25,7 +27,7 @@ type plan struct {
 // full takes about a minute on two quiet cores.
 func full() plan {
 	return plan{
-		rounds: 7, kiosks: 50, records: 100_000, singles: 200, presses: 100, commits: 500,
+		rounds: 7, kiosks: 50, records: 100_000, singles: 200, presses: 100, commits: 300,
 		calm: 20, seconds: 10, tick: time.Second, budget: 80 * time.Second,
 	}
 }
@@ -50,7 +52,12 @@ type results struct {
 	effort  samples // their CPU, in microseconds
 	calm    samples // press to acknowledged, in microseconds: every one
 	beside  samples // bare commits in the same seconds, in microseconds
+	press   pressResult
 }
+
+// pressResult is how long a press takes until it is durable on the kiosk, in
+// microseconds: the median of each round.
+type pressResult struct{ ratio, ours, bare samples }
 
 // loadResult is what a load did to the hub.
 type loadResult struct {
@@ -74,6 +81,7 @@ type bench struct {
 	plan    plan
 	hub     *hub
 	bare    *bare
+	journal *journal.Journal
 	profile string
 	results results
 }
@@ -85,6 +93,10 @@ func measure(ctx context.Context, p plan, folder, profile string) (r *results, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.bare.close()) }()
+	if b.journal, err = openJournal(ctx, folder); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.journal.Close()) }()
 	if b.hub, err = startHub(ctx, folder); err != nil {
 		return nil, err
 	}
@@ -132,6 +144,9 @@ func (b *bench) rounds(ctx context.Context) error {
 		if err := b.singleRound(ctx, singles); err != nil {
 			return err
 		}
+		if err := b.pressRound(ctx); err != nil {
+			return err
+		}
 		if round == 0 {
 			b.forget()
 		}
@@ -147,6 +162,7 @@ func (b *bench) forget() {
 		*f = fullResult{size: f.size, loadResult: loadResult{group: f.group}}
 	}
 	b.results.singles, b.results.commits, b.results.effort = loadResult{}, nil, nil
+	b.results.press = pressResult{}
 }
 
 func (b *bench) fullRound(ctx context.Context, f *fleet, r *fullResult) error {

@@ -62,6 +62,9 @@ func (r *results) lines() []line {
 		return line{figure, x, x, x, "bare commit, median", fmt.Sprintf("%.2f ms of %.2f ms; a bare commit %.2f ms",
 			r.calm.at(q)/1000, beside/1000, r.beside.at(q)/1000)}
 	}
+	p := r.press
+	out = append(out, of("press to durable on the kiosk", p.ratio, "bare commit",
+		"%.2f ms of %.2f ms", p.ours.median()/1000, p.bare.median()/1000))
 	return append(out, quantile("press to acknowledged, light load, median", 0.5), quantile("   99 of 100", 0.99))
 }
 
