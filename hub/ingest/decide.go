@@ -83,6 +83,9 @@ func (g *Ingester) heard(key Key, m Mark, b wire.Batch) verdict {
 func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, gap Gap) (verdict, error) {
 	state := m.State.Clone()
 	c := &Change{Key: key, From: m.Point, At: g.now(), Heard: max(m.Heard, b.Next)}
+	if m.Through == 0 {
+		c.Began = &feedback.EpochBegan{}
+	}
 	if gap.Why != "" {
 		c.Gaps = append(c.Gaps, gap)
 		c.Anchor = &Point{Through: gap.Last, Hash: b.Before}

@@ -104,9 +104,11 @@ type Change struct {
 	Gaps     []Gap
 	// Anchor is the hash before the first record when a gap precedes it.
 	Anchor *Point
-	// Began is set when the batch holds record 1: the store closes the
-	// kiosk's parent epoch with a gap from its mark to what was last heard,
-	// less what the new epoch repeats.
+	// Began is set when the journal appears: what record 1 says of its parent,
+	// the zero EpochBegan when record 1 is lost or says something else. The
+	// store closes the kiosk's other epochs, unless they descend from this one,
+	// with gaps from their marks to what is known to have been made, less what
+	// their children repeat.
 	Began  *feedback.EpochBegan
 	State  visit.State
 	Visits []visit.Change

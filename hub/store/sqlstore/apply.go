@@ -268,78 +268,19 @@ func (s *Store) beside(ctx context.Context, tx *sql.Tx, source int64, closed boo
 			return fmt.Errorf("comment of record %d: %w", t.Seq, err)
 		}
 	}
+	if closed {
+		// Before the gaps of this change, which may lie in those that are trimmed.
+		if err := trimGaps(ctx, tx, source, c.To.Through); err != nil {
+			return err
+		}
+	}
 	for _, g := range c.Gaps {
 		if err := putGap(ctx, tx, source, g, c.At); err != nil {
 			return err
 		}
 	}
-	if closed {
-		if err := trimGaps(ctx, tx, source, c.To.Through); err != nil {
-			return err
-		}
-	}
 	if c.Began != nil {
-		return s.closeOthers(ctx, tx, source, c)
-	}
-	return nil
-}
-
-func putGap(ctx context.Context, tx *sql.Tx, source int64, g ingest.Gap, at time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO gap (source, first, last, why, at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (source, first) DO UPDATE SET last = max(gap.last, excluded.last), why = excluded.why`,
-		source, g.First, g.Last, g.Why, at.UnixMilli())
-	if err != nil {
-		return fmt.Errorf("gap at %d: %w", g.First, err)
-	}
-	return nil
-}
-
-// trimGaps takes back what was declared lost and came after all.
-func trimGaps(ctx context.Context, tx *sql.Tx, source int64, through feedback.Seq) error {
-	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ? AND last <= ?", source, ingest.GapClosed, through); err != nil {
-		return fmt.Errorf("gaps: %w", err)
-	}
-	_, err := tx.ExecContext(ctx, "UPDATE gap SET first = ? WHERE source = ? AND why = ? AND first <= ?",
-		through+1, source, ingest.GapClosed, through)
-	return err
-}
-
-// closeOthers closes the kiosk's epochs before a new one, declaring what was
-// heard of and never came, less what the new one repeats.
-func (s *Store) closeOthers(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) error {
-	rows, err := tx.QueryContext(ctx, "SELECT id, epoch, through, heard FROM source WHERE kiosk = ? AND id <> ? AND closed = 0", c.Key.Kiosk, source)
-	if err != nil {
-		return err
-	}
-	type other struct {
-		id, epoch      int64
-		through, heard feedback.Seq
-	}
-	var others []other
-	for rows.Next() {
-		var o other
-		if err := rows.Scan(&o.id, &o.epoch, &o.through, &o.heard); err != nil {
-			_ = rows.Close()
-			return err
-		}
-		others = append(others, o)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	for _, o := range others {
-		after := o.through
-		if feedback.Epoch(o.epoch) == c.Began.Parent {
-			after = max(after, c.Began.ParentLast+feedback.Seq(c.Began.Again))
-		}
-		if o.heard-1 > after {
-			if err := putGap(ctx, tx, o.id, ingest.Gap{First: after + 1, Last: o.heard - 1, Why: ingest.GapClosed}, c.At); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.ExecContext(ctx, "UPDATE source SET closed = 1 WHERE id = ?", o.id); err != nil {
-			return err
-		}
+		return epochBegan(ctx, tx, source, c)
 	}
 	return nil
 }

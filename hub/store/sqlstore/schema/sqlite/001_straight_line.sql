@@ -26,6 +26,11 @@ CREATE TABLE source (
     created_at INTEGER NOT NULL,
     stored_at  INTEGER NOT NULL,
     closed     INTEGER NOT NULL DEFAULT 0, -- a later epoch has begun
+    -- What its first record says: the epoch before, 0 if none is known, the last
+    -- record that both sides share, and how many after it stand here again.
+    parent      INTEGER NOT NULL DEFAULT 0,
+    parent_last INTEGER NOT NULL DEFAULT 0,
+    again       INTEGER NOT NULL DEFAULT 0,
     UNIQUE (kiosk, epoch)
 );
 

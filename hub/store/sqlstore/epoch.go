@@ -1,0 +1,168 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"sourire/hub/ingest"
+	"sourire/internal/feedback"
+)
+
+func putGap(ctx context.Context, tx *sql.Tx, source int64, g ingest.Gap, at time.Time) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO gap (source, first, last, why, at) VALUES (?, ?, ?, ?, ?)",
+		source, g.First, g.Last, g.Why, at.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("gap at %d: %w", g.First, err)
+	}
+	return nil
+}
+
+// trimGaps takes back what was declared lost and came after all.
+func trimGaps(ctx context.Context, tx *sql.Tx, source int64, through feedback.Seq) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ? AND last <= ?", source, ingest.GapClosed, through); err != nil {
+		return fmt.Errorf("gaps: %w", err)
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE gap SET first = ? WHERE source = ? AND why = ? AND first <= ?",
+		through+1, source, ingest.GapClosed, through)
+	if err != nil {
+		return fmt.Errorf("gaps: %w", err)
+	}
+	return nil
+}
+
+// epoch is a journal of a kiosk among its others.
+type epoch struct {
+	id             int64
+	epoch          feedback.Epoch
+	through, heard feedback.Seq
+	closed         bool
+	parent         feedback.Epoch // 0: none known
+	parentLast     feedback.Seq
+	again          feedback.Seq // records of the parent after parentLast that stand here again
+}
+
+// epochBegan notes where an epoch comes from and closes the kiosk's others, with
+// gaps for what was heard of and never came. Epochs may appear in any order: one
+// that descends from the new one stays open, and then the new one is closed.
+func epochBegan(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) error {
+	_, err := tx.ExecContext(ctx, "UPDATE source SET parent = ?, parent_last = ?, again = ? WHERE id = ?",
+		int64(c.Began.Parent), c.Began.ParentLast, c.Began.Again, source)
+	if err != nil {
+		return fmt.Errorf("parent: %w", err)
+	}
+	family, err := epochsOf(ctx, tx, c.Key.Kiosk)
+	if err != nil {
+		return err
+	}
+	var began *epoch
+	hasChild := false
+	for i, o := range family {
+		switch {
+		case o.id == source:
+			began = &family[i]
+		case descends(family, o, c.Key.Epoch):
+			hasChild = true
+		case !o.closed || o.epoch == c.Began.Parent:
+			if err := closeEpoch(ctx, tx, family, o, c.At); err != nil {
+				return err
+			}
+		}
+	}
+	if hasChild {
+		return closeEpoch(ctx, tx, family, *began, c.At)
+	}
+	return nil
+}
+
+func epochsOf(ctx context.Context, tx *sql.Tx, kiosk feedback.KioskID) ([]epoch, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT id, epoch, through, heard, closed, parent, parent_last, again FROM source WHERE kiosk = ? ORDER BY id", kiosk)
+	if err != nil {
+		return nil, fmt.Errorf("epochs: %w", err)
+	}
+	defer rows.Close()
+	var family []epoch
+	for rows.Next() {
+		var o epoch
+		var own, parent int64
+		if err := rows.Scan(&o.id, &own, &o.through, &o.heard, &o.closed, &parent, &o.parentLast, &o.again); err != nil {
+			return nil, fmt.Errorf("epochs: %w", err)
+		}
+		o.epoch, o.parent = feedback.Epoch(own), feedback.Epoch(parent)
+		family = append(family, o)
+	}
+	return family, errors.Join(rows.Err(), rows.Close()) // before the next statement
+}
+
+// descends reports whether o has the epoch among its ancestors.
+func descends(family []epoch, o epoch, from feedback.Epoch) bool {
+	for range family { // no more steps than that: a kiosk may claim a circle
+		if o.parent == 0 || o.parent == from {
+			return o.parent != 0
+		}
+		found := false
+		for _, p := range family {
+			if p.epoch == o.parent {
+				o, found = p, true
+				break
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return false
+}
+
+// closeEpoch closes an epoch and declares lost what it is known to have held and
+// is neither stored nor repeated by its children.
+func closeEpoch(ctx context.Context, tx *sql.Tx, family []epoch, o epoch, at time.Time) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE source SET closed = 1 WHERE id = ?", o.id); err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ?", o.id, ingest.GapClosed); err != nil {
+		return fmt.Errorf("gaps: %w", err)
+	}
+	all := ingest.Gap{First: o.through + 1, Last: o.heard - 1, Why: ingest.GapClosed}
+	for _, child := range family {
+		if child.parent == o.epoch {
+			all.Last = max(all.Last, child.parentLast)
+		}
+	}
+	gaps := []ingest.Gap{all}
+	for _, child := range family {
+		if child.parent == o.epoch {
+			gaps = without(gaps, child.parentLast+1, child.parentLast+child.again)
+		}
+	}
+	for _, g := range gaps {
+		if g.First > g.Last {
+			continue
+		}
+		if err := putGap(ctx, tx, o.id, g, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// without takes the records first to last out of gaps.
+func without(gaps []ingest.Gap, first, last feedback.Seq) []ingest.Gap {
+	var out []ingest.Gap
+	for _, g := range gaps {
+		if last < first || last < g.First || g.Last < first {
+			out = append(out, g)
+			continue
+		}
+		before, after := g, g
+		before.Last, after.First = first-1, last+1
+		for _, part := range []ingest.Gap{before, after} {
+			if part.First <= part.Last {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
