@@ -102,8 +102,7 @@ func (g *Ingester) round(ctx context.Context, batches []Batch, round []int, out 
 		if v.refused != "" {
 			out[i].Ack.Refused, out[i].Ack.Why = v.refused, v.why
 			if len(b.Records) > 0 { // a question holds nothing to keep
-				payload, _ := wire.EncodeBatch(b.Batch)
-				refused = append(refused, Refused{Kiosk: b.Kiosk, At: g.now(), Refusal: v.refused, Why: v.why, Payload: payload})
+				refused = append(refused, Refused{Kiosk: b.Kiosk, At: g.now(), Refusal: v.refused, Why: v.why, Payload: evidence(b.Batch)})
 			}
 			continue
 		}
@@ -123,6 +122,19 @@ func (g *Ingester) round(ctx context.Context, batches []Batch, round []int, out 
 			}
 		}
 	}
+}
+
+// evidence returns what is kept of a batch that is refused: its bytes, without
+// the comments when these do not fit once they are escaped.
+func evidence(b wire.Batch) []byte {
+	payload, err := wire.EncodeBatch(b)
+	if err != nil {
+		b.Texts = nil
+		if payload, err = wire.EncodeBatch(b); err != nil {
+			return []byte(err.Error())
+		}
+	}
+	return payload
 }
 
 // commit applies the changes and settles the outcomes of their batches.

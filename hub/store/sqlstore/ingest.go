@@ -175,7 +175,7 @@ func (s *Store) Refuse(ctx context.Context, refused []ingest.Refused) error {
 			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO refused (kiosk, refusal, why, at, payload)
 				SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM refused WHERE kiosk = ?) < ?`,
-				r.Kiosk, r.Refusal, r.Why, at, r.Payload[:min(len(r.Payload), maxRefusedSize)], r.Kiosk, maxRefused); err != nil {
+				r.Kiosk, r.Refusal, r.Why, at, append([]byte{}, r.Payload[:min(len(r.Payload), maxRefusedSize)]...), r.Kiosk, maxRefused); err != nil {
 				return err
 			}
 		}
