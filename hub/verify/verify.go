@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
@@ -195,6 +196,9 @@ func (c *recounter) row(row Row) {
 		c.at = ingest.Point{Through: row.Seq, Hash: row.Checkpoint}
 		return
 	}
+	if c.lost(row.Seq) {
+		c.problem("record %d is stored and declared lost", row.Seq)
+	}
 	if row.Seq != c.at.Through+1 {
 		c.problem("records %d to %d are missing and no anchor stands after them", c.at.Through+1, row.Seq-1)
 		c.jump(row.Seq - 1)
@@ -219,6 +223,11 @@ func (c *recounter) row(row Row) {
 	if r.Fact.Kind() == feedback.KindPress {
 		c.f.Presses++
 	}
+}
+
+// lost reports whether a record is declared lost.
+func (c *recounter) lost(seq feedback.Seq) bool {
+	return slices.ContainsFunc(c.gaps, func(g ingest.Gap) bool { return g.First <= seq && seq <= g.Last })
 }
 
 // jump checks that the records up to last are declared lost.

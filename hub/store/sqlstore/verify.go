@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 
 	"sourire/hub/ingest"
@@ -54,32 +57,34 @@ func (r snapshot) source(ctx context.Context, key ingest.Key) (int64, error) {
 	return id, err
 }
 
-// Rows implements verify.Reader. It goes through the days on which records of
-// the journal were stored, for the key of a record begins with its day.
+// Rows implements verify.Reader. The key of a record begins with the day of its
+// storing, so it goes through the runs of checkpoints of one day: in the order of
+// numbers, for the hub's clock may have been set back over midnight.
 func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(verify.Row) error) error {
 	source, err := r.source(ctx, key)
 	if err != nil {
 		return err
 	}
-	days, err := r.numbers(ctx, "SELECT DISTINCT day FROM checkpoint WHERE source = ? ORDER BY day", source)
+	runs, err := r.runs(ctx, source)
 	if err != nil {
 		return err
 	}
-	for _, day := range days {
+	for _, run := range runs {
 		rows, err := r.tx.QueryContext(ctx, `
 			SELECT r.seq, r.body, 0, c.hash FROM record r
 				LEFT JOIN checkpoint c ON c.source = r.source AND c.seq = r.seq
-				WHERE r.day = ? AND r.source = ?
+				WHERE r.day = ? AND r.source = ? AND r.seq > ? AND r.seq <= ?
 			UNION ALL
-			SELECT c.seq, q.body, 1, c.hash FROM checkpoint c
-				LEFT JOIN quarantine q ON q.source = c.source AND q.seq = c.seq
-				WHERE c.source = ? AND c.day = ?
+			SELECT q.seq, q.body, 1, c.hash FROM quarantine q
+				LEFT JOIN checkpoint c ON c.source = q.source AND c.seq = q.seq
+				WHERE q.source = ? AND q.seq > ? AND q.seq <= ?
+			UNION ALL
+			SELECT c.seq, NULL, 0, c.hash FROM checkpoint c
+				WHERE c.source = ? AND c.seq > ? AND c.seq <= ?
 				AND NOT EXISTS (SELECT 1 FROM record x WHERE x.day = c.day AND x.source = c.source AND x.seq = c.seq)
-			UNION ALL
-			SELECT q.seq, q.body, 1, NULL FROM quarantine q
-				WHERE q.source = ? AND q.at / 86400000 = ?
-				AND NOT EXISTS (SELECT 1 FROM checkpoint c WHERE c.source = q.source AND c.seq = q.seq)
-			ORDER BY 1`, day, source, source, day, source, day)
+				AND NOT EXISTS (SELECT 1 FROM quarantine x WHERE x.source = c.source AND x.seq = c.seq)
+			ORDER BY 1`,
+			run.day, source, run.after, run.through, source, run.after, run.through, source, run.after, run.through)
 		if err != nil {
 			return err
 		}
@@ -87,7 +92,64 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(verify.Row) 
 			return err
 		}
 	}
+	return r.strays(ctx, source, runs, do)
+}
+
+// strays reads the records of a journal that stand on a day of its runs and in
+// none of them: there should be none.
+func (r snapshot) strays(ctx context.Context, source int64, runs []run, do func(verify.Row) error) error {
+	ends := make(map[int64]feedback.Seq) // of each day, how far it was read
+	between := func(day int64, after, through feedback.Seq) error {
+		rows, err := r.tx.QueryContext(ctx, "SELECT seq, body, 0, NULL FROM record WHERE day = ? AND source = ? AND seq > ? AND seq <= ? ORDER BY seq",
+			day, source, after, through)
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, do)
+	}
+	for _, run := range runs {
+		if err := between(run.day, ends[run.day], run.after); err != nil {
+			return err
+		}
+		ends[run.day] = run.through
+	}
+	for _, day := range slices.Sorted(maps.Keys(ends)) {
+		if err := between(day, ends[day], math.MaxInt64); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// run is a stretch of a journal that was stored on one day.
+type run struct {
+	day            int64
+	after, through feedback.Seq
+}
+
+func (r snapshot) runs(ctx context.Context, source int64) ([]run, error) {
+	rows, err := r.tx.QueryContext(ctx, "SELECT seq, day FROM checkpoint WHERE source = ? ORDER BY seq", source)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []run
+	for rows.Next() {
+		var seq feedback.Seq
+		var day int64
+		if err := rows.Scan(&seq, &day); err != nil {
+			return nil, err
+		}
+		switch n := len(out); {
+		case n > 0 && out[n-1].day == day:
+			out[n-1].through = seq
+		case n > 0:
+			out = append(out, run{day: day, after: out[n-1].through, through: seq})
+		default:
+			out = append(out, run{day: day, through: seq})
+		}
+	}
+	return out, rows.Err()
 }
 
 func eachRow(rows *sql.Rows, do func(verify.Row) error) error {
@@ -105,23 +167,6 @@ func eachRow(rows *sql.Rows, do func(verify.Row) error) error {
 		}
 	}
 	return rows.Err()
-}
-
-func (r snapshot) numbers(ctx context.Context, query string, args ...any) ([]int64, error) {
-	rows, err := r.tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []int64
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		out = append(out, n)
-	}
-	return out, rows.Err()
 }
 
 // Gaps implements verify.Reader.
