@@ -7,7 +7,8 @@
 // It must not know who shows it.
 //
 // A face is one filled path with holes, for Fyne does not scale strokes, and is
-// told from the others by its mouth and brows, not only by its colour.
+// told from the others by its mouth and brows, not only by its colour. Holes run
+// against the outline, for Fyne knows no fill rule but the winding number.
 package assets
 
 import (
@@ -15,12 +16,17 @@ import (
 	"io/fs"
 )
 
-//go:embed faces/*.svg locales/*.toml web
+//go:embed faces/*.svg kiosk locales/*.toml web
 var files embed.FS
 
 // Faces returns the faces, face-1.svg (very unhappy) to face-5.svg (very
 // happy).
 func Faces() fs.FS { return sub("faces") }
+
+// Kiosk returns what the screen of a kiosk shows beside the survey: marks, such
+// as check.svg, and its own texts, one TOML file for each language. There may be
+// more of these than Locales has, for the kiosk speaks more languages.
+func Kiosk() fs.FS { return sub("kiosk") }
 
 // Locales returns the texts, one TOML file for each language, named by its
 // BCP 47 tag.
