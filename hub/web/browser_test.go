@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,36 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"sourire/hub/live"
+	"sourire/internal/browsertest"
 )
-
-// browser starts a Chromium of its own for the test. Where there is none the
-// test is skipped, except under CI.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("chromium is needed: apt-get install chromium")
-		}
-		t.Skip("no chromium: apt-get install chromium")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-sync", true), chromedp.Flag("no-first-run", true),
-		chromedp.WSURLReadTimeout(time.Minute),
-	)
-	all, stopAll := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, stop := chromedp.NewContext(all)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits for the process
-		stop()
-		stopAll()
-	})
-	limited, end := context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(end)
-	return limited
-}
 
 // complaints gathers what a browser finds wrong with pages.
 type complaints struct {
@@ -154,7 +125,7 @@ func TestBrowser_pages(t *testing.T) {
 	empty := httptest.NewServer(bare.pages)
 	defer empty.Close()
 	defer bare.board.Close()
-	ctx := browser(t)
+	ctx := browsertest.Start(t)
 	dir := artefacts(t)
 	var heard complaints
 	heard.hear(ctx, t)
@@ -213,7 +184,7 @@ func TestBrowser_live(t *testing.T) {
 	}))
 	defer server.Close()
 	defer h.board.Close() // ends live pages, for which Close would wait
-	ctx := browser(t)
+	ctx := browsertest.Start(t)
 	var heard complaints
 	heard.hear(ctx, t)
 	await := func(what, expression string, limit time.Duration) time.Duration {
