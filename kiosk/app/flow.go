@@ -122,7 +122,8 @@ func (f *flow) do(ctx context.Context, cause session.Cause, at time.Duration) ([
 			continue
 		}
 		entries, stored, err := f.append(ctx, out, at)
-		cause = stored
+		// A slow disk must not eat the time in which the thanks are seen.
+		at, cause = f.clock.Now().Since, stored
 		if err != nil {
 			f.log.Error("what happened could not be stored; nobody was thanked", "err", err)
 			failed = errors.Join(failed, err)
