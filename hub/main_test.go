@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sourire/internal/durable"
+)
+
+// call runs a command line in a folder of its own.
+func call(t *testing.T, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = program(args, &o, &e)
+	return status, o.String(), e.String()
+}
+
+// The printed settings are the defaults: a hub that reads them starts.
+func TestConfig_loads(t *testing.T) {
+	t.Chdir(t.TempDir())
+	status, text, _ := call(t, "config")
+	if status != 0 {
+		t.Fatalf("got status %d", status)
+	}
+	if err := os.WriteFile("sourire-hub.toml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, errs := call(t, "verify")
+	if status != 1 || !strings.Contains(errs, "sourire-hub-data") {
+		t.Errorf("got status %d, %q, want the data folder of the printed settings to be missing", status, errs)
+	}
+}
+
+func TestProgram_refuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		config string
+		args   []string
+		status int
+		want   []string // parts of the sentence
+	}{
+		"unknown key":        {"[web]\nlisten_on = \":1\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "listen_on", "listen"}},
+		"bad value":          {"zone = 7\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "zone"}},
+		"no TOML":            {"zone = \n", []string{"serve"}, 2, []string{"sourire-hub.toml"}},
+		"unknown zone":       {"zone = \"Mars\"\n", []string{"serve"}, 2, []string{"Mars", "Europe/Paris"}},
+		"missing file":       {"", []string{"serve", "--config", "nowhere.toml"}, 2, []string{"nowhere.toml"}},
+		"unknown flag":       {"", []string{"serve", "--web.lisen=x"}, 2, []string{"--web.lisen", "--help"}},
+		"unknown command":    {"", []string{"sevre"}, 2, []string{"sevre"}},
+		"no hub to verify":   {"", []string{"verify"}, 1, []string{"sourire-hub-data", "--data"}},
+		"bad kiosk":          {"", []string{"verify", "Kiosk 1"}, 2, []string{"Kiosk 1", "a-z"}},
+		"folder in use":      {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
+		"folder is a file":   {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
+		"damaged database":   {"data = \"broken\"\n", []string{"serve"}, 1, []string{"hub.db"}},
+		"unreachable broker": {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			used, err := durable.Open("used")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer used.Close()
+			write(t, "file", "x")
+			write(t, filepath.Join("broken", "hub.db"), strings.Repeat("garbage ", 5000))
+			if c.config != "" {
+				write(t, "sourire-hub.toml", c.config)
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				status, _, errs := call(t, c.args...)
+				if status != c.status {
+					t.Errorf("got status %d, want %d: %s", status, c.status, errs)
+				}
+				for _, w := range c.want {
+					if !strings.Contains(errs, w) {
+						t.Errorf("got %q, want it to name %q", errs, w)
+					}
+				}
+			}()
+			select {
+			case <-done:
+			case <-time.After(30 * time.Second):
+				t.Fatal("it starts instead of refusing")
+			}
+		})
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if status, out, _ := call(t, "version"); status != 0 || !strings.HasPrefix(out, "sourire-hub ") {
+		t.Errorf("got %d, %q", status, out)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	status, out, _ := call(t, "--help")
+	if status != 0 || !strings.Contains(out, "verify") || !strings.Contains(out, "SOURIRE_HUB_DATA") {
+		t.Errorf("got %d, %q", status, out)
+	}
+}
