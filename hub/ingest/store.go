@@ -106,9 +106,9 @@ type Change struct {
 	Anchor *Point
 	// Began is set when the journal appears: what record 1 says of its parent,
 	// the zero EpochBegan when record 1 is lost or says something else. The
-	// store closes the kiosk's other epochs, unless they descend from this one,
-	// with gaps from their marks to what is known to have been made, less what
-	// their children repeat.
+	// store closes the kiosk's other epochs, and this one when its child is
+	// there already, with gaps from their marks to what is known to have been
+	// made, less what their children repeat.
 	Began  *feedback.EpochBegan
 	State  visit.State
 	Visits []visit.Change

@@ -44,9 +44,10 @@ type epoch struct {
 	again          feedback.Seq // records of the parent after parentLast that stand here again
 }
 
-// epochBegan notes where an epoch comes from and closes the kiosk's others, with
-// gaps for what was heard of and never came. Epochs may appear in any order: one
-// that descends from the new one stays open, and then the new one is closed.
+// epochBegan notes where an epoch comes from, closes what is over since, and
+// declares lost what was heard of and never came. Epochs may appear in any order,
+// a child before its parent: what one that appears tells of the others changes
+// what is closed and what is lost.
 func epochBegan(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) error {
 	_, err := tx.ExecContext(ctx, "UPDATE source SET parent = ?, parent_last = ?, again = ? WHERE id = ?",
 		int64(c.Began.Parent), c.Began.ParentLast, c.Began.Again, source)
@@ -57,24 +58,44 @@ func epochBegan(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change)
 	if err != nil {
 		return err
 	}
-	var began *epoch
-	hasChild := false
+	over := over(family)
 	for i, o := range family {
 		switch {
-		case o.id == source:
-			began = &family[i]
-		case descends(family, o, c.Key.Epoch):
-			hasChild = true
-		case !o.closed || o.epoch == c.Began.Parent:
-			if err := closeEpoch(ctx, tx, family, o, c.At); err != nil {
-				return err
-			}
+		case over[i] && (!o.closed || o.epoch == c.Began.Parent):
+			err = closeEpoch(ctx, tx, family, o, c.At)
+		case !over[i] && o.closed:
+			err = setClosed(ctx, tx, o, 0)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if hasChild {
-		return closeEpoch(ctx, tx, family, *began, c.At)
-	}
 	return nil
+}
+
+// over tells which epochs of a kiosk are over: those from which another one was
+// continued, and those after which another one appeared, unless that is their
+// ancestor and only came late. family is in the order of appearance.
+func over(family []epoch) []bool {
+	place := make(map[feedback.Epoch]int, len(family))
+	for i, o := range family {
+		place[o.epoch] = i
+	}
+	out := make([]bool, len(family))
+	for i, o := range family {
+		later := len(family) - 1 - i
+		seen := map[int]bool{i: true} // a kiosk may claim a circle
+		for p, ok := place[o.parent]; ok && !seen[p]; p, ok = place[family[p].parent] {
+			seen[p], out[p] = true, true
+			if p > i {
+				later--
+			}
+		}
+		if later > 0 {
+			out[i] = true
+		}
+	}
+	return out
 }
 
 func epochsOf(ctx context.Context, tx *sql.Tx, kiosk feedback.KioskID) ([]epoch, error) {
@@ -96,34 +117,23 @@ func epochsOf(ctx context.Context, tx *sql.Tx, kiosk feedback.KioskID) ([]epoch,
 	return family, errors.Join(rows.Err(), rows.Close()) // before the next statement
 }
 
-// descends reports whether o has the epoch among its ancestors.
-func descends(family []epoch, o epoch, from feedback.Epoch) bool {
-	for range family { // no more steps than that: a kiosk may claim a circle
-		if o.parent == 0 || o.parent == from {
-			return o.parent != 0
-		}
-		found := false
-		for _, p := range family {
-			if p.epoch == o.parent {
-				o, found = p, true
-				break
-			}
-		}
-		if !found {
-			return false
-		}
+// setClosed closes (1) or opens (0) an epoch, and takes back what was declared lost when
+// it was closed.
+func setClosed(ctx context.Context, tx *sql.Tx, o epoch, closed int) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE source SET closed = ? WHERE id = ?", closed, o.id); err != nil {
+		return fmt.Errorf("close: %w", err)
 	}
-	return false
+	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ?", o.id, ingest.GapClosed); err != nil {
+		return fmt.Errorf("gaps: %w", err)
+	}
+	return nil
 }
 
 // closeEpoch closes an epoch and declares lost what it is known to have held and
 // is neither stored nor repeated by its children.
 func closeEpoch(ctx context.Context, tx *sql.Tx, family []epoch, o epoch, at time.Time) error {
-	if _, err := tx.ExecContext(ctx, "UPDATE source SET closed = 1 WHERE id = ?", o.id); err != nil {
-		return fmt.Errorf("close: %w", err)
-	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ?", o.id, ingest.GapClosed); err != nil {
-		return fmt.Errorf("gaps: %w", err)
+	if err := setClosed(ctx, tx, o, 1); err != nil {
+		return err
 	}
 	all := ingest.Gap{First: o.through + 1, Last: o.heard - 1, Why: ingest.GapClosed}
 	for _, child := range family {
