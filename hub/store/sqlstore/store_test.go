@@ -1,0 +1,106 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"sourire/hub/ingest"
+	"sourire/hub/store/sqlstore"
+	"sourire/hub/store/storetest"
+	"sourire/internal/feedback"
+	"sourire/internal/sqlite"
+)
+
+func TestStore_ingest(t *testing.T) {
+	storetest.Ingest(t, create)
+}
+
+func TestStore_delivery(t *testing.T) {
+	storetest.Delivery(t, create)
+}
+
+func create(t *testing.T) storetest.Database {
+	return database(filepath.Join(t.TempDir(), "hub.db"))
+}
+
+// database is a SQLite file as the suites need it; what they do behind the
+// store's back goes through a connection of its own.
+func database(path string) storetest.Database {
+	behind := func(tb testing.TB, do func(*sql.DB) error) {
+		tb.Helper()
+		db, err := sqlite.Open(path, sqlite.Options{MustExist: true})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer db.Close()
+		if err := do(db.Write); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	exec := func(query string) func(testing.TB, ingest.Key, feedback.Seq, time.Time) {
+		return func(tb testing.TB, key ingest.Key, seq feedback.Seq, at time.Time) {
+			tb.Helper()
+			behind(tb, func(db *sql.DB) error {
+				_, err := db.Exec(query, at.Unix()/86400, seq, key.Kiosk, int64(key.Epoch))
+				return err
+			})
+		}
+	}
+	return storetest.Database{
+		Open: func(tb testing.TB) storetest.IngestStore {
+			tb.Helper()
+			s, err := sqlstore.Open(context.Background(), path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return s
+		},
+		Copy: func(tb testing.TB) storetest.Database {
+			tb.Helper()
+			to := filepath.Join(tb.TempDir(), "copy.db")
+			s, err := sqlstore.Open(context.Background(), path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Backup(context.Background(), to); err != nil {
+				tb.Fatal(err)
+			}
+			return database(to)
+		},
+		Obstruct: exec("INSERT INTO record (day, seq, body, source) SELECT ?, ?, '[]', id FROM source WHERE kiosk = ? AND epoch = ?"),
+		Clear:    exec("DELETE FROM record WHERE day = ? AND seq = ? AND source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?)"),
+		Comments: func(tb testing.TB, key ingest.Key) map[feedback.Seq]string {
+			tb.Helper()
+			out := make(map[feedback.Seq]string)
+			behind(tb, func(db *sql.DB) error {
+				rows, err := db.Query("SELECT seq, text FROM comment WHERE source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?)", key.Kiosk, int64(key.Epoch))
+				if err != nil {
+					return err
+				}
+				defer rows.Close()
+				for rows.Next() {
+					var seq feedback.Seq
+					var text string
+					if err := rows.Scan(&seq, &text); err != nil {
+						return err
+					}
+					out[seq] = text
+				}
+				return rows.Err()
+			})
+			return out
+		},
+		Refused: func(tb testing.TB, kiosk feedback.KioskID) (kept int, size, counted int64) {
+			tb.Helper()
+			behind(tb, func(db *sql.DB) error {
+				return db.QueryRow(`SELECT count(*), coalesce(sum(length(payload)), 0),
+					(SELECT coalesce(sum(n), 0) FROM refusals WHERE kiosk = ?1) FROM refused WHERE kiosk = ?1`, kiosk).Scan(&kept, &size, &counted)
+			})
+			return kept, size, counted
+		},
+	}
+}

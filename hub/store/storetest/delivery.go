@@ -1,0 +1,322 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sourire/hub/ingest"
+	"sourire/hub/rollup"
+	"sourire/hub/verify"
+	"sourire/internal/feedback"
+	"sourire/internal/visit"
+)
+
+// Delivery holds a store to this: any split of the same records into batches, in
+// any order of kiosks and epochs, with any repetition, holes and questions, with
+// the ingester's cache lost and the store opened anew at any time, gives the
+// visits, roll-ups and marks of one single delivery. And it proves itself: a
+// store that counts wrongly must be found out.
+func Delivery(t *testing.T, create func(t *testing.T) Database) {
+	t.Run("any delivery", func(t *testing.T) {
+		p := newPlayer(t, create)
+		rapid.Check(t, func(rt *rapid.T) {
+			if p.plays == playsEach { // all is read after each play
+				p.verify()
+				p = newPlayer(t, create)
+			}
+			if err := p.play(scenarios().Draw(rt, "scenario")); err != nil {
+				rt.Fatal(err)
+			}
+		})
+		p.verify()
+	})
+	broken := []struct {
+		name string
+		wrap func(ingest.Store) ingest.Store
+	}{
+		{"a blind increment is found", func(s ingest.Store) ingest.Store { return blind{s} }},
+		{"roll-ups added again are found", func(s ingest.Store) ingest.Store { return &again{Store: s} }},
+		{"a forgotten redating is found", func(s ingest.Store) ingest.Store { return forgetful{s} }},
+	}
+	for _, b := range broken {
+		t.Run(b.name, func(t *testing.T) {
+			p := newPlayer(t, create)
+			p.wrap = b.wrap
+			const plays = 40
+			for seed := range plays {
+				if p.play(scenarios().Example(seed)) != nil {
+					return
+				}
+			}
+			t.Errorf("%d plays found nothing", plays)
+		})
+	}
+}
+
+// playsEach is how many scenarios are played on one pair of databases.
+const playsEach = 10
+
+// blind adds what a visit is to the roll-ups and leaves what it was.
+type blind struct{ ingest.Store }
+
+func (s blind) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
+	for i := range changes {
+		cells := make(rollup.Delta)
+		for _, v := range changes[i].Visits {
+			cells.Add(visit.Change{After: v.After})
+		}
+		changes[i].Cells = cells
+	}
+	return s.Store.Apply(ctx, term, changes)
+}
+
+// again adds the roll-ups of a change once more with the next one of its journal.
+type again struct {
+	ingest.Store
+	last map[ingest.Key]rollup.Delta
+}
+
+func (s *again) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
+	if s.last == nil {
+		s.last = make(map[ingest.Key]rollup.Delta)
+	}
+	for i, c := range changes {
+		cells := maps.Clone(c.Cells)
+		if cells == nil {
+			cells = make(rollup.Delta)
+		}
+		cells.Merge(s.last[c.Key])
+		s.last[c.Key] = c.Cells
+		changes[i].Cells = cells
+	}
+	return s.Store.Apply(ctx, term, changes)
+}
+
+// forgetful knows no stored visits of a boot.
+type forgetful struct{ ingest.Store }
+
+func (forgetful) VisitsOfBoots(context.Context, ingest.Key, []feedback.Boot) ([]visit.Visit, error) {
+	return nil, nil
+}
+
+// player plays scenarios over two databases: piece by piece into one, in one
+// delivery into the other.
+type player struct {
+	t           *testing.T
+	split       Database
+	store, once IngestStore
+	term        int64
+	single      *ingest.Ingester
+	wrap        func(ingest.Store) ingest.Store
+	plays       int
+}
+
+func newPlayer(t *testing.T, create func(t *testing.T) Database) *player {
+	t.Helper()
+	p := &player{t: t, split: create(t), wrap: func(s ingest.Store) ingest.Store { return s }}
+	p.store, p.once = p.split.Open(t), create(t).Open(t)
+	t.Cleanup(func() {
+		for _, s := range []IngestStore{p.store, p.once} {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	var err error
+	if p.term, err = p.store.TakeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.single = Ingester(t, p.once, noon)
+	return p
+}
+
+func noon() time.Time { return time.Date(2026, 3, 29, 12, 0, 0, 0, time.UTC) }
+
+// play plays a scenario and says how the two databases differ.
+func (p *player) play(s scenario) error {
+	p.plays++
+	devices := s.devices(p.plays)
+	for _, d := range devices {
+		if o := p.single.Ingest(p.t.Context(), []ingest.Batch{d.batch(1, d.last())})[0]; o.Err != nil || o.Ack.Through != d.last() {
+			return fmt.Errorf("in one delivery: got %+v", o)
+		}
+	}
+	through := make([]feedback.Seq, len(devices))
+	g := p.ingester()
+	for _, st := range s.Steps {
+		var batches []ingest.Batch
+		for _, m := range st.Moves {
+			batches = append(batches, m.batch(devices[m.Epoch], through[m.Epoch]))
+		}
+		if err := settle(g.Ingest(p.t.Context(), batches), st, through); err != nil {
+			return err
+		}
+		switch st.Then {
+		case cacheLost:
+			g = p.ingester()
+		case reopened:
+			if err := p.store.Close(); err != nil {
+				return err
+			}
+			p.store = p.split.Open(p.t)
+			g = p.ingester()
+		}
+	}
+	for i, d := range devices {
+		if through[i] == d.last() {
+			continue
+		}
+		if o := g.Ingest(p.t.Context(), []ingest.Batch{d.batch(through[i]+1, d.last())})[0]; o.Err != nil || o.Ack.Through != d.last() {
+			return fmt.Errorf("the rest of %v from %d: got %+v", d.key(), through[i]+1, o)
+		}
+	}
+	return p.compare(devices)
+}
+
+func (p *player) ingester() *ingest.Ingester {
+	return ingest.New(p.wrap(p.store), "store", p.term, noon)
+}
+
+// batch makes the batch of a move from what is answered so far.
+func (m move) batch(d *device, through feedback.Seq) ingest.Batch {
+	from, length, last := feedback.Seq(m.From), feedback.Seq(m.Len), d.last()
+	first := min(through+1, last)
+	switch m.Kind {
+	case moveRepeat:
+		first = 1 + from%max(1, through)
+		length = min(length, max(1, through-first+1))
+	case moveOverlap:
+		first = max(1, first-from%20)
+		length += 20
+	case moveHole:
+		first = min(last, first+1+from%20)
+	case moveQuestion:
+		first = 1 + from%(last+1)
+		return d.batch(first, first-1)
+	}
+	return d.batch(first, min(last, first+length-1))
+}
+
+// settle checks the answers of a step and notes what they say.
+func settle(out []ingest.Outcome, st step, through []feedback.Seq) error {
+	for i, o := range out {
+		m := st.Moves[i]
+		if o.Err != nil || o.Ack.Refused != "" || o.Ack.Through < through[m.Epoch] {
+			return fmt.Errorf("%+v after %d: got %+v", m, through[m.Epoch], o)
+		}
+		through[m.Epoch] = o.Ack.Through
+	}
+	return nil
+}
+
+// kept is what a store keeps of a play.
+type kept struct {
+	visits map[ingest.Key]map[feedback.Seq]visit.Visit
+	marks  map[ingest.Key]string
+	cells  rollup.Delta
+}
+
+func (p *player) compare(devices []*device) error {
+	split, err := p.read(p.store, devices)
+	if err != nil {
+		return err
+	}
+	once, err := p.read(p.once, devices)
+	if err != nil {
+		return err
+	}
+	cells := make(rollup.Delta)
+	for _, d := range devices {
+		want := foldOf(p.t, d, d.last(), nil)
+		k := d.key()
+		switch {
+		case !maps.Equal(once.visits[k], want.visits):
+			return fmt.Errorf("%v: in one delivery got visits %+v, the fold gives %+v", k, once.visits[k], want.visits)
+		case !maps.Equal(split.visits[k], once.visits[k]):
+			return fmt.Errorf("%v: got visits %+v, in one delivery %+v", k, split.visits[k], once.visits[k])
+		case split.marks[k] != once.marks[k] || split.marks[k] == "":
+			return fmt.Errorf("%v: got mark %s, in one delivery %s", k, split.marks[k], once.marks[k])
+		}
+		for _, v := range want.visits {
+			count(cells, v)
+		}
+	}
+	if !maps.Equal(once.cells, cells) {
+		return fmt.Errorf("in one delivery got roll-ups %+v, a recount gives %+v", once.cells, cells)
+	}
+	if !maps.Equal(split.cells, once.cells) {
+		return fmt.Errorf("got roll-ups %+v, in one delivery %+v", split.cells, once.cells)
+	}
+	return nil
+}
+
+// read reads what a store keeps of a play's devices and of its site.
+func (p *player) read(s IngestStore, devices []*device) (kept, error) {
+	out := kept{
+		visits: make(map[ingest.Key]map[feedback.Seq]visit.Visit), marks: make(map[ingest.Key]string), cells: make(rollup.Delta),
+	}
+	ctx := p.t.Context()
+	site := feedback.SiteID(fmt.Sprintf("s%d", p.plays))
+	err := s.Snapshot(ctx, func(r verify.Reader) error {
+		sources, err := r.Sources(ctx)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			gaps, err := r.Gaps(ctx, d.key())
+			if err != nil {
+				return err
+			}
+			for _, src := range sources {
+				if src.Key == d.key() {
+					out.marks[d.key()] = fmt.Sprintf("%v heard %d closed %v gaps %v state %s",
+						src.Mark.Point, src.Mark.Heard, src.Closed, gaps, stateOf(p.t, src.Mark.State))
+				}
+			}
+			visits, err := r.Visits(ctx, d.key())
+			if err != nil {
+				return err
+			}
+			of := make(map[feedback.Seq]visit.Visit)
+			for _, v := range visits {
+				of[v.Seq] = v
+			}
+			out.visits[d.key()] = of
+		}
+		cells, err := r.Cells(ctx)
+		for k, c := range cells {
+			if k.Asked.Site == site {
+				out.cells[k] = c
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// verify runs the hub's own proof over all plays.
+func (p *player) verify() {
+	p.t.Helper()
+	for name, s := range map[string]IngestStore{"in pieces": p.store, "in one delivery": p.once} {
+		report, err := verify.Run(p.t.Context(), s, "", nil)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(report.Findings) < p.plays {
+			p.t.Errorf("%s: got %d journals of %d plays", name, len(report.Findings), p.plays)
+		}
+		for _, f := range report.Findings {
+			for _, problem := range f.Problems {
+				p.t.Errorf("%s: %v: %s", name, f.Source.Key, problem)
+			}
+		}
+		for _, problem := range report.Problems {
+			p.t.Errorf("%s: %s", name, problem)
+		}
+	}
+}
