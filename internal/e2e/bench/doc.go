@@ -20,6 +20,15 @@
 // what that still costs is in the rates, and not in the CPU time, which the hub
 // reports for itself.
 //
+// What the profiles said (two cores): of a press in a
+// full batch, three fifths of the hub's CPU go into binding and inserting its two
+// rows, a tenth into collecting garbage, a tenth into deciding, and the broker
+// costs next to nothing. Of a single press, two fifths go into SQLite (half of
+// that into log frames: each kiosk's mark, record, visit and checkpoint lie on
+// pages of their own, and a page is written whole) and a third into the broker,
+// which stores every QoS 1 message for a moment and writes three times to a
+// socket; with QoS 0 a press costs a tenth less.
+//
 // Nothing is kept but results.txt, and that only when it is asked to. It must
 // not know more of the hub than its settings and its counters.
 package main
