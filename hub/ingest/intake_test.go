@@ -1,165 +1,391 @@
 package ingest_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
-	"path/filepath"
-	"strings"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"sourire/hub/ingest"
-	"sourire/hub/store/sqlstore"
 	"sourire/internal/feedback"
+	"sourire/internal/visit"
 	"sourire/internal/wire"
 )
 
-// intakeRig is an intake over a real store.
-type intakeRig struct {
-	in      *ingest.Intake
-	answers chan wire.Ack
-	stop    context.CancelFunc
-	ended   chan error
+// memory is a store in memory that a test can stop and break. hub/store/storetest
+// holds real ones to the contract.
+type memory struct {
+	mu      sync.Mutex
+	marks   map[ingest.Key]ingest.Mark
+	refused []ingest.Refused
+	groups  []int // changes in each Apply
+	records []int // records in each Apply
+	fails   error
+	gate    chan struct{} // if not nil, each Apply waits for a value
 }
 
-// gate holds the store back until it is opened.
-type gate struct {
-	ingest.Store
-	open chan struct{}
-	err  error
-}
+func newMemory() *memory { return &memory{marks: make(map[ingest.Key]ingest.Mark)} }
 
-// Apply waits for the gate, or fails.
-func (g *gate) Apply(ctx context.Context, term int64, c []ingest.Change) ([]error, error) {
-	<-g.open
-	if g.err != nil {
-		return nil, g.err
+func (m *memory) Marks(_ context.Context, keys []ingest.Key) ([]ingest.Mark, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []ingest.Mark
+	for _, k := range keys {
+		out = append(out, m.marks[k])
 	}
-	return g.Store.Apply(ctx, term, c)
+	return out, nil
 }
 
-func newRig(t *testing.T, maxBytes int64, wrap func(ingest.Store) ingest.Store) *intakeRig {
+func (m *memory) HashAt(context.Context, ingest.Key, feedback.Seq) (h feedback.Hash, ok bool, err error) {
+	return h, false, nil
+}
+
+func (m *memory) VisitsOfBoots(context.Context, ingest.Key, []feedback.Boot) ([]visit.Visit, error) {
+	return nil, nil
+}
+
+func (m *memory) Apply(_ context.Context, _ int64, changes []ingest.Change) ([]error, error) {
+	if m.gate != nil {
+		<-m.gate
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fails != nil {
+		return nil, m.fails
+	}
+	n := 0
+	for _, c := range changes {
+		m.marks[c.Key] = ingest.Mark{Known: true, Point: c.To, Heard: c.Heard, State: c.State}
+		n += len(c.Records)
+	}
+	m.groups, m.records = append(m.groups, len(changes)), append(m.records, n)
+	return make([]error, len(changes)), nil
+}
+
+func (m *memory) Refuse(_ context.Context, refused []ingest.Refused) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused = append(m.refused, refused...)
+	return nil
+}
+
+// rig is a running intake in a bubble, and what it said.
+type rig struct {
+	*testing.T
+	store     *memory
+	intake    *ingest.Intake
+	stop      context.CancelFunc
+	done      chan error
+	mu        sync.Mutex
+	acks      map[feedback.KioskID][]wire.Ack
+	committed int  // batches
+	early     bool // an answer came before its group was committed
+}
+
+func newRig(t *testing.T, change func(*ingest.IntakeOptions)) *rig {
 	t.Helper()
-	ctx := context.Background()
-	db, err := sqlstore.Open(ctx, filepath.Join(t.TempDir(), "hub.db"))
-	if err != nil {
-		t.Fatal(err)
+	r := &rig{T: t, store: newMemory(), done: make(chan error, 1), acks: make(map[feedback.KioskID][]wire.Ack)}
+	o := ingest.IntakeOptions{
+		Ingester: ingest.New(r.store, "store", 1, time.Now), Store: r.store,
+		Answer: func(_ context.Context, k feedback.KioskID, a wire.Ack) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.acks[k] = append(r.acks[k], a)
+			r.early = r.early || a.Refused == "" && r.committed == 0
+		},
+		Committed: func(b []ingest.Batch, o []ingest.Outcome) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if len(b) != len(o) {
+				t.Errorf("got %d outcomes of %d batches", len(o), len(b))
+			}
+			r.committed += len(b)
+		},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	term, err := db.TakeOver(ctx)
-	if err != nil {
-		t.Fatal(err)
+	if change != nil {
+		change(&o)
 	}
-	r := &intakeRig{answers: make(chan wire.Ack, 1000), ended: make(chan error, 1)}
-	store := wrap(db)
-	r.in = ingest.NewIntake(ingest.IntakeOptions{
-		Ingester: ingest.New(store, "store", term, time.Now), Store: store, MaxBytes: maxBytes,
-		Answer:    func(_ context.Context, _ feedback.KioskID, a wire.Ack) { r.answers <- a },
-		Committed: func([]ingest.Batch, []ingest.Outcome) {},
-		Log:       slog.New(slog.DiscardHandler),
-	})
-	running, stop := context.WithCancel(ctx)
-	r.stop = stop
-	go func() { r.ended <- r.in.Run(running) }()
-	t.Cleanup(func() {
-		stop()
-		<-r.ended
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	r.intake = ingest.NewIntake(o)
 	return r
 }
 
-func (r *intakeRig) answer(t *testing.T) wire.Ack {
-	t.Helper()
-	select {
-	case a := <-r.answers:
-		return a
-	case <-time.After(20 * time.Second):
-		t.Fatal("no answer")
-		return wire.Ack{}
+func (r *rig) run() {
+	ctx, stop := context.WithCancel(r.Context())
+	r.stop = stop
+	go func() { r.done <- r.intake.Run(ctx) }()
+}
+
+// end stops the intake and checks how it ended.
+func (r *rig) end(want error) {
+	r.Helper()
+	r.stop()
+	if err := <-r.done; !errors.Is(err, want) {
+		r.Errorf("got error %v from Run, want %v", err, want)
+	}
+	if r.early {
+		r.Error("an answer came before its commit")
 	}
 }
 
-func request(t *testing.T, number int64) []byte {
+func (r *rig) answers(k feedback.KioskID) []wire.Ack {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.acks[k])
+}
+
+// payload is a first batch of so many records.
+func payload(t testing.TB, records int) []byte {
 	t.Helper()
-	body := wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: 1}, Fact: feedback.EpochBegan{Why: "new"}})
-	p, err := wire.EncodeBatch(wire.Batch{
-		Re: wire.Re{Nonce: "n", Number: number}, Epoch: 1, First: 1, Oldest: 1, Next: 2, Records: []json.RawMessage{body},
-	})
+	b := wire.Batch{Re: wire.Re{Nonce: "n", Number: 7}, Epoch: 1, First: 1, Oldest: 1, Next: feedback.Seq(records + 1)}
+	for i := range records {
+		b.Records = append(b.Records, json.RawMessage(fmt.Sprintf(`["later",1,%d]`, i)))
+	}
+	p, err := wire.EncodeBatch(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func TestIntake_answersAfterCommit(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	g := &gate{open: make(chan struct{})}
-	t.Run("commit", func(t *testing.T) {
-		r := newRig(t, 0, func(s ingest.Store) ingest.Store { g.Store = s; return g })
-		r.in.Offer("k", request(t, 1))
-		select {
-		case a := <-r.answers:
-			t.Fatalf("answered %+v before the commit", a)
-		case <-time.After(50 * time.Millisecond):
+func id(i int) feedback.KioskID { return feedback.KioskID(fmt.Sprintf("k%d", i)) }
+
+func TestIntake_answersAfterTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.store.gate = make(chan struct{})
+		r.run()
+		r.intake.Offer("k1", payload(t, 3))
+		synctest.Wait()
+		if got := r.answers("k1"); len(got) != 0 || r.committed != 0 {
+			t.Errorf("got %+v before the commit", got)
 		}
-		close(g.open)
-		if a := r.answer(t); a.Through != 1 || a.Refused != "" || a.Re.Number != 1 {
-			t.Errorf("got %+v, want through 1", a)
+		r.store.gate <- struct{}{}
+		synctest.Wait()
+		got := r.answers("k1")
+		if len(got) != 1 || got[0].Refused != "" || got[0].Through != 3 || got[0].Re != (wire.Re{Nonce: "n", Number: 7}) || got[0].At != time.Now().UnixMilli() {
+			t.Errorf("got %+v, want one answer through 3", got)
+		}
+		r.end(context.Canceled)
+	})
+}
+
+// Whatever waits while the disk is busy goes into one transaction, within bounds.
+func TestIntake_groups(t *testing.T) {
+	tests := []struct {
+		name              string
+		payloads, records int
+		groups            []int // payloads in each transaction after the first
+	}{
+		{"a hundred single records", 100, 1, []int{100}},
+		{"more records than a transaction takes", 25, 500, []int{10, 10, 5}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.store.gate = make(chan struct{})
+				r.run()
+				r.intake.Offer("first", payload(t, 1))
+				synctest.Wait()
+				for i := range tt.payloads {
+					r.intake.Offer(id(i), payload(t, tt.records))
+				}
+				synctest.Wait()
+				close(r.store.gate)
+				synctest.Wait()
+				if got := r.store.groups; !slices.Equal(got, append([]int{1}, tt.groups...)) {
+					t.Errorf("got groups of %v batches, want 1 and %v", got, tt.groups)
+				}
+				for i := range tt.payloads {
+					if a := r.answers(id(i)); len(a) != 1 || a[0].Through != feedback.Seq(tt.records) {
+						t.Errorf("%s: got %+v", id(i), a)
+					}
+				}
+				if s := r.intake.Stats(); s.Taken != int64(tt.payloads+1) || s.Groups != int64(len(tt.groups)+1) || s.Dropped+s.Failed+s.Unreadable != 0 {
+					t.Errorf("got %+v", s)
+				}
+				r.end(context.Canceled)
+			})
+		})
+	}
+}
+
+// What cannot be read is refused as a whole and kept; its neighbours count.
+func TestIntake_unreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.run()
+		bent := bytes.Replace(payload(t, 2), []byte(`"first":1`), []byte(`"first":0`), 1)
+		garbage := []byte("\x10\x05MQTT")
+		r.intake.Offer("k1", bent)
+		r.intake.Offer("k2", garbage)
+		r.intake.Offer("k3", payload(t, 2))
+		synctest.Wait()
+		a := r.answers("k1")
+		if len(a) != 1 || a[0].Refused != wire.RefusedUnreadable || a[0].Re.Number != 7 || a[0].Why == "" || a[0].Through != 0 {
+			t.Errorf("a readable request in a bent payload: got %+v, want it refused", a)
+		}
+		if a := r.answers("k2"); len(a) != 0 {
+			t.Errorf("garbage: got %+v, want no answer, for it names no request", a)
+		}
+		if a := r.answers("k3"); len(a) != 1 || a[0].Through != 2 {
+			t.Errorf("its neighbour: got %+v", a)
+		}
+		if len(r.store.refused) != 2 || !bytes.Equal(r.store.refused[0].Payload, bent) || !bytes.Equal(r.store.refused[1].Payload, garbage) {
+			t.Errorf("got %+v kept, want both payloads as they came", r.store.refused)
+		}
+		if s := r.intake.Stats(); s.Unreadable != 2 {
+			t.Errorf("got %+v, want 2 unreadable", s)
+		}
+		r.end(context.Canceled)
+	})
+}
+
+// What does not fit is dropped, its kiosk is told to wait, and there is room again
+// when the rest is stored.
+func TestIntake_busy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := payload(t, 100)
+		r := newRig(t, func(o *ingest.IntakeOptions) { o.MaxBytes = int64(3 * len(p)) })
+		for i := range 5 {
+			r.intake.Offer(id(i), p)
+		}
+		if s := r.intake.Stats(); s.Taken != 3 || s.Dropped != 2 {
+			t.Errorf("got %+v, want 3 taken and 2 dropped", s)
+		}
+		r.run()
+		synctest.Wait()
+		for i := range 5 {
+			a := r.answers(id(i))
+			if len(a) != 1 {
+				t.Errorf("%s: got %+v", id(i), a)
+				continue
+			}
+			if i < 3 && (a[0].Refused != "" || a[0].Through != 100) {
+				t.Errorf("%s: got %+v, want it stored", id(i), a[0])
+			}
+			if i >= 3 && (a[0].Refused != wire.RefusedBusy || a[0].Wait < 1 || a[0].Wait > 20 || a[0].Re.Number != 7 || a[0].Why == "") {
+				t.Errorf("%s: got %+v, want to be told to wait", id(i), a[0])
+			}
+		}
+		r.intake.Offer("k3", p)
+		synctest.Wait()
+		if a := r.answers("k3"); len(a) != 2 || a[1].Through != 100 {
+			t.Errorf("asked again: got %+v, want it stored", a)
+		}
+		r.end(context.Canceled)
+	})
+}
+
+// Offer never blocks, whoever is not there to take what it brings.
+func TestIntake_offerNeverBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		small := []byte("{}")
+		const offered = 40_000
+		for range offered {
+			r.intake.Offer("k1", small)
+		}
+		s := r.intake.Stats()
+		if s.Taken+s.Dropped != offered || s.Dropped == 0 || s.Taken == 0 {
+			t.Errorf("got %+v of %d, want some of both", s, offered)
 		}
 	})
 }
 
-func TestIntake_full(t *testing.T) {
-	g := &gate{open: make(chan struct{})}
-	r := newRig(t, 1000, func(s ingest.Store) ingest.Store { g.Store = s; return g })
-	for n := range int64(100) {
-		r.in.Offer("k", request(t, n))
-	}
-	a := r.answer(t)
-	if a.Refused != wire.RefusedBusy || a.Wait < 1 || a.Why == "" {
-		t.Errorf("got %+v, want busy with a wait and a reason", a)
-	}
-	if s := r.in.Stats(); s.Dropped == 0 || s.Dropped+s.Taken != 100 {
-		t.Errorf("got %+v, want some of 100 dropped", s)
-	}
-	close(g.open)
-}
-
 func TestIntake_storeFails(t *testing.T) {
-	g := &gate{open: make(chan struct{}), err: errors.New("disk full")}
-	close(g.open)
-	r := newRig(t, 0, func(s ingest.Store) ingest.Store { g.Store = s; return g })
-	r.in.Offer("k", request(t, 1))
-	if a := r.answer(t); a.Refused != wire.RefusedStore || a.Wait < 1 || a.Through != 0 {
-		t.Errorf("got %+v, want a refusal that moves nothing", a)
-	}
-	if s := r.in.Stats(); !s.StoreFails || s.Failed != 1 {
-		t.Errorf("got %+v, want the failure told", s)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.store.fails = errors.New("disk full")
+		r.run()
+		r.intake.Offer("k1", payload(t, 3))
+		synctest.Wait()
+		a := r.answers("k1")
+		if len(a) != 1 || a[0].Refused != wire.RefusedStore || a[0].Wait < 1 || a[0].Through != 0 || a[0].Why == "" {
+			t.Errorf("got %+v, want that the store fails and to wait", a)
+		}
+		if s := r.intake.Stats(); !s.StoreFails || s.Failed != 1 {
+			t.Errorf("got %+v, want that the store fails", s)
+		}
+		r.store.mu.Lock()
+		r.store.fails = nil
+		r.store.mu.Unlock()
+		r.intake.Offer("k1", payload(t, 3))
+		synctest.Wait()
+		if a := r.answers("k1"); len(a) != 2 || a[1].Through != 3 {
+			t.Errorf("asked again: got %+v, want it stored", a)
+		}
+		if s := r.intake.Stats(); s.StoreFails {
+			t.Errorf("got %+v, want that the store works", s)
+		}
+		r.end(context.Canceled)
+	})
 }
 
+// An intake whose hub was superseded ends by itself and answers nothing.
 func TestIntake_superseded(t *testing.T) {
-	g := &gate{open: make(chan struct{}), err: ingest.ErrSuperseded}
-	close(g.open)
-	r := newRig(t, 0, func(s ingest.Store) ingest.Store { g.Store = s; return g })
-	r.in.Offer("k", request(t, 1))
-	err := <-r.ended
-	r.ended <- err // for the clean-up
-	if !errors.Is(err, ingest.ErrSuperseded) {
-		t.Errorf("got %v, want ErrSuperseded", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.store.fails = ingest.ErrSuperseded
+		r.run()
+		r.intake.Offer("k1", payload(t, 3))
+		if err := <-r.done; !errors.Is(err, ingest.ErrSuperseded) {
+			t.Errorf("got error %v, want that another hub took over", err)
+		}
+		r.stop()
+		synctest.Wait()
+		if a := r.answers("k1"); len(a) != 0 {
+			t.Errorf("got %+v, want no answer", a)
+		}
+	})
 }
 
-func TestIntake_unreadable(t *testing.T) {
-	r := newRig(t, 0, func(s ingest.Store) ingest.Store { return s })
-	r.in.Offer("k", []byte(`{"v":9,"re":["n",3]}`))
-	if a := r.answer(t); a.Refused != wire.RefusedUnreadable || a.Re.Number != 3 || !strings.Contains(a.Why, "version 9") {
-		t.Errorf("got %+v, want a refusal that names the version", a)
-	}
+// A network that takes no answers holds up neither the writer nor the end.
+func TestIntake_answerBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *ingest.IntakeOptions) {
+			o.Answer = func(ctx context.Context, _ feedback.KioskID, _ wire.Ack) { <-ctx.Done() }
+		})
+		r.run()
+		for i := range 50 {
+			r.intake.Offer(id(i), payload(t, 2))
+			synctest.Wait()
+		}
+		if r.committed != 50 {
+			t.Errorf("got %d batches stored, want 50", r.committed)
+		}
+		r.end(context.Canceled)
+	})
+}
+
+// A group that has begun is finished when the intake is stopped.
+func TestIntake_stopFinishesTheGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.store.gate = make(chan struct{})
+		r.run()
+		r.intake.Offer("k1", payload(t, 3))
+		synctest.Wait()
+		r.stop()
+		synctest.Wait()
+		select {
+		case err := <-r.done:
+			t.Fatalf("Run ended in the middle of a commit: %v", err)
+		default:
+		}
+		r.store.gate <- struct{}{}
+		r.end(context.Canceled)
+		if got := r.store.marks[ingest.Key{Kiosk: "k1", Epoch: 1}].Through; got != 3 {
+			t.Errorf("got through %d, want 3", got)
+		}
+	})
 }
