@@ -9,4 +9,4 @@ import (
 type configCmd struct{}
 
 // Run prints a settings file that changes nothing.
-func (configCmd) Run(c *console) error { return setting.Print(c.out, app.Defaults(), envPrefix) }
+func (configCmd) Run(c *console) error { return setting.Print(c.Out, app.Defaults(), envPrefix) }

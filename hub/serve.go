@@ -15,7 +15,7 @@ type serveCmd struct {
 
 // Run takes presses in and serves the pages until a signal.
 func (cmd *serveCmd) Run(c *console) error {
-	s, err := c.settings()
+	s, err := checked(c)
 	if err != nil {
 		return err
 	}
@@ -27,15 +27,15 @@ func (cmd *serveCmd) Run(c *console) error {
 	defer stop()
 	hub, err := app.New(ctx, app.Options{
 		Settings: s,
-		Log:      slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level})),
+		Log:      slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "pages    http://%s/\n", hub.WebAddr())
-	fmt.Fprintf(c.out, "broker   %s\n", hub.BrokerAddr())
+	fmt.Fprintf(c.Out, "pages    http://%s/\n", hub.WebAddr())
+	fmt.Fprintf(c.Out, "broker   %s\n", hub.BrokerAddr())
 	if s.Broker.Address == "" && s.Kiosks.Key == "" {
-		fmt.Fprintf(c.out, "key      %s/kiosk-key\n", s.Data)
+		fmt.Fprintf(c.Out, "key      %s/kiosk-key\n", s.Data)
 	}
 	return hub.Run()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"sourire/hub/app"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
+	"sourire/internal/command"
 	"sourire/internal/feedback"
 	"sourire/internal/run"
 )
@@ -22,13 +24,13 @@ type verifyCmd struct {
 
 // Run verifies; it may run beside a serving hub.
 func (cmd *verifyCmd) Run(c *console) error {
-	s, err := c.settings()
+	s, err := checked(c)
 	if err != nil {
 		return err
 	}
 	if cmd.Kiosk != "" {
 		if _, err := feedback.ParseKioskID(cmd.Kiosk); err != nil {
-			return usageError{err}
+			return command.Usage(err)
 		}
 	}
 	path := filepath.Join(s.Data, app.FileName)
@@ -42,7 +44,7 @@ func (cmd *verifyCmd) Run(c *console) error {
 		return err
 	}
 	defer store.Close()
-	report, err := verify.Run(ctx, store, feedback.KioskID(cmd.Kiosk), c.progress("records read"))
+	report, err := verify.Run(ctx, store, feedback.KioskID(cmd.Kiosk), progress(c.Err, "records read"))
 	if err != nil {
 		return err
 	}
@@ -61,33 +63,33 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 		if len(f.Problems) > 0 {
 			verdict = "DOES NOT AGREE"
 		}
-		fmt.Fprintf(c.out, "%-20s %s  %d of %d records received", f.Source.Key.Kiosk, f.Source.Key.Epoch, f.Received, f.Made)
+		fmt.Fprintf(c.Out, "%-20s %s  %d of %d records received", f.Source.Key.Kiosk, f.Source.Key.Epoch, f.Received, f.Made)
 		for _, n := range []struct {
 			n    int64
 			what string
 		}{{f.Waiting(), "not delivered yet"}, {f.Lost, "declared lost"}, {f.Quarantined, "in quarantine"}} {
 			if n.n > 0 {
-				fmt.Fprintf(c.out, ", %d %s", n.n, n.what)
+				fmt.Fprintf(c.Out, ", %d %s", n.n, n.what)
 			}
 		}
-		fmt.Fprintf(c.out, "; %s\n", verdict)
+		fmt.Fprintf(c.Out, "; %s\n", verdict)
 		for _, p := range f.Problems {
-			fmt.Fprintf(c.out, "    %s\n", p)
+			fmt.Fprintf(c.Out, "    %s\n", p)
 		}
 	}
 	for _, p := range report.Problems {
-		fmt.Fprintf(c.out, "roll-ups: %s\n", p)
+		fmt.Fprintf(c.Out, "roll-ups: %s\n", p)
 	}
 	if !report.OK() {
-		fmt.Fprintln(c.out, "verify: something does not agree; keep this data folder and report it")
-		return errFound
+		fmt.Fprintln(c.Out, "verify: something does not agree; keep this data folder and report it")
+		return command.ErrFound
 	}
 	if !cmd.Quiet {
 		rollups := "roll-ups equal a recount"
 		if cmd.Kiosk != "" {
 			rollups = "roll-ups not compared, for this is one kiosk"
 		}
-		fmt.Fprintf(c.out, "verify: %d of %d records received, %d not delivered yet, %d declared lost, %d in quarantine; %s\n",
+		fmt.Fprintf(c.Out, "verify: %d of %d records received, %d not delivered yet, %d declared lost, %d in quarantine; %s\n",
 			received, made, waiting, lost, quarantined, rollups)
 	}
 	return nil
@@ -95,8 +97,8 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 
 // progress returns a function that shows a count on the terminal, or nil where
 // nobody watches.
-func (c *console) progress(what string) func(int64) {
-	f, ok := c.err.(*os.File)
+func progress(to io.Writer, what string) func(int64) {
+	f, ok := to.(*os.File)
 	if !ok {
 		return nil
 	}

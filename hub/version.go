@@ -11,6 +11,6 @@ type versionCmd struct{}
 
 // Run prints the version.
 func (versionCmd) Run(c *console) error {
-	_, err := fmt.Fprintln(c.out, "sourire-hub", run.Version())
+	_, err := fmt.Fprintln(c.Out, "sourire-hub", run.Version())
 	return err
 }

@@ -10,5 +10,5 @@ type configCmd struct{}
 
 // Run prints a settings file that changes nothing.
 func (configCmd) Run(c *console) error {
-	return setting.Print(c.out, settings.Defaults(), envPrefix)
+	return setting.Print(c.Out, settings.Defaults(), envPrefix)
 }

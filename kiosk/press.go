@@ -18,13 +18,13 @@ type pressCmd struct {
 // Run puts one press into the journal of a kiosk that does not run; the hub gets
 // it when the kiosk does.
 func (cmd *pressCmd) Run(c *console) error {
-	s, err := c.checked()
+	s, err := checked(c)
 	if err != nil {
 		return err
 	}
 	ctx, stop := run.Context()
 	defer stop()
-	k, err := app.New(ctx, app.Options{Settings: s, Offline: true, Log: slog.New(slog.NewTextHandler(c.err, nil))})
+	k, err := app.New(ctx, app.Options{Settings: s, Offline: true, Log: slog.New(slog.NewTextHandler(c.Err, nil))})
 	if errors.Is(err, durable.ErrLocked) {
 		return fmt.Errorf("the kiosk of %s is running: press one of its own faces, or stop it first: %w", s.Data, err)
 	}
@@ -35,6 +35,6 @@ func (cmd *pressCmd) Run(c *console) error {
 	if err := errors.Join(err, k.Close()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "pressed: record %d of epoch %v\n", e.Seq, e.Epoch)
+	_, err = fmt.Fprintf(c.Out, "pressed: record %d of epoch %v\n", e.Seq, e.Epoch)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sourire/internal/command"
 	"sourire/internal/feedback"
 	"sourire/internal/run"
 	"sourire/kiosk/app"
@@ -29,7 +30,7 @@ type runCmd struct {
 
 // Run takes presses until a signal.
 func (cmd *runCmd) Run(c *console) error {
-	s, err := c.checked()
+	s, err := checked(c)
 	if err != nil {
 		return err
 	}
@@ -37,12 +38,12 @@ func (cmd *runCmd) Run(c *console) error {
 	if cmd.Verbose {
 		level = slog.LevelDebug
 	}
-	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))}
+	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))}
 	if o.Sources, err = cmd.sources(c, s); err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	if isTerminal(os.Stdin) {
-		o.Front = &lines{out: c.out}
+		o.Front = &lines{out: c.Out}
 	}
 	ctx, stop := run.Context()
 	defer stop()
@@ -71,7 +72,7 @@ func (cmd *runCmd) sources(c *console, s settings.Settings) ([]input.Source, err
 	}
 	var all []input.Source
 	for _, name := range asked {
-		source, err := newSource(name, scale, c.err)
+		source, err := newSource(name, scale, c.Err)
 		if err != nil {
 			return nil, fmt.Errorf("--input=%s: %w", name, err)
 		}

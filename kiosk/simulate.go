@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"sourire/internal/command"
 	"sourire/internal/run"
 	"sourire/kiosk/fleetsim"
 )
@@ -33,29 +34,29 @@ type simulateCmd struct {
 // Run runs the fleet and says how it ended; what the hub has not confirmed in
 // the end makes it fail.
 func (cmd *simulateCmd) Run(c *console) error {
-	s, err := c.settings()
+	s, err := c.Settings()
 	if err != nil {
 		return err
 	}
 	s.Kiosk.ID = cmd.Prefix // each gets its own; the rest is checked now
 	if err := s.Check(); err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	o := fleetsim.Options{
 		Kiosks: cmd.Kiosks, Prefix: cmd.Prefix, Folder: filepath.Join(s.Data, "fleet"), Settings: s,
 		Weights: cmd.Weights, Count: cmd.Count, Seed: cmd.Seed, For: cmd.For, Settle: cmd.Settle,
 		CutEvery: cmd.CutEvery, CutFor: cmd.CutFor,
-		Log: slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})),
+		Log: slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	kind, argument := "poisson", fmt.Sprint(cmd.PerHour)
 	if cmd.Hourly != "" {
 		kind, argument = "hourly", cmd.Hourly
 	}
 	if o.Arrivals, err = newArrivals(kind, argument); err != nil {
-		return usageError{err}
+		return command.Usage(err)
 	}
 	if !cmd.Quiet {
-		o.Progress = func(t fleetsim.Tally) { cmd.print(c.out, t) }
+		o.Progress = func(t fleetsim.Tally) { cmd.print(c.Out, t) }
 	}
 	return cmd.run(c, o)
 }
@@ -75,7 +76,7 @@ func (cmd *simulateCmd) run(c *console, o fleetsim.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "pressed %d durable %d queued %d failed %d cuts %d\n", t.Pressed, t.Durable, t.Queued, t.Failed, t.Cuts)
+	fmt.Fprintf(c.Out, "pressed %d durable %d queued %d failed %d cuts %d\n", t.Pressed, t.Durable, t.Queued, t.Failed, t.Cuts)
 	if t.Queued > 0 || t.Durable < t.Pressed {
 		return fmt.Errorf("the hub has not confirmed %d presses, and %d are not on disk: what is on disk goes out at the next run with the same --data and --prefix",
 			t.Queued, t.Pressed-t.Durable)

@@ -45,7 +45,7 @@ type report struct {
 
 // Run reads the journal, and leaves a running kiosk alone.
 func (cmd *statusCmd) Run(c *console) error {
-	s, err := c.settings()
+	s, err := c.Settings()
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (cmd *statusCmd) Run(c *console) error {
 		return err
 	}
 	if cmd.JSON {
-		e := json.NewEncoder(c.out)
+		e := json.NewEncoder(c.Out)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
@@ -113,7 +113,7 @@ func (r report) print(c *console) error {
 	if r.Running {
 		state = "running"
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "kiosk\t%s, %s\n", r.Kiosk, state)
 	fmt.Fprintf(w, "asks\t%s / %s / %s, scale %s\n", r.Asked.Site, r.Asked.Touchpoint, r.Asked.Survey, r.Asked.Scale)
 	fmt.Fprintf(w, "presses\t%d since the journal began\n", r.Presses)

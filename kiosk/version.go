@@ -11,6 +11,6 @@ type versionCmd struct{}
 
 // Run prints one line.
 func (versionCmd) Run(c *console) error {
-	_, err := fmt.Fprintln(c.out, "sourire-kiosk", run.Version())
+	_, err := fmt.Fprintln(c.Out, "sourire-kiosk", run.Version())
 	return err
 }

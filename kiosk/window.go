@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,24 +12,31 @@ import (
 	"fyne.io/fyne/v2"
 	fyneapp "fyne.io/fyne/v2/app"
 
+	"sourire/internal/command"
+	"sourire/internal/run"
 	"sourire/kiosk/app"
 	"sourire/kiosk/clock"
 	"sourire/kiosk/screen"
+	"sourire/kiosk/session"
 )
 
 // windowSize is what a window has where it can choose: a seven inch panel.
 var windowSize = fyne.NewSize(800, 480)
 
 // window runs the kiosk with a window as its Front and as one of its Sources.
-// The toolkit's main loop needs the main goroutine, so the kiosk has another,
-// for which this function waits. A window that is closed ends the kiosk, and
-// the main loop ends after the kiosk, so that nothing is shown to a toolkit that
-// is gone.
+// The toolkit's main loop needs the main goroutine, so the kiosk has another.
+// Whichever ends first ends the other: the kiosk by an error, the window by
+// being closed. A signal ends both by itself, for the toolkit listens too.
 func window(ctx context.Context, o app.Options, kiosk func(context.Context, app.Options) error) error {
 	if os.Getenv("DISPLAY") == "" {
-		return usageError{errors.New("no display is named: put an X server's into DISPLAY, or leave --window out")}
+		return command.Usage(errors.New("no display is named: put an X server's into DISPLAY, or leave --window out"))
 	}
-	if err := setScale(); err != nil {
+	scratch, err := os.MkdirTemp("", "sourire-window-")
+	if err != nil {
+		return fmt.Errorf("window: %w", err)
+	}
+	defer os.RemoveAll(scratch) // it holds nothing
+	if err := setEnvironment(scratch); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -52,38 +58,80 @@ func window(ctx context.Context, o app.Options, kiosk func(context.Context, app.
 	if err := open(w); err != nil {
 		return err
 	}
+	started := make(chan struct{})
+	toolkit.Lifecycle().SetOnStarted(func() { close(started) })
 
-	o.Front, o.Sources = faces, append(o.Sources, faces)
-	ended := make(chan error, 1)
-	go func() {
-		err := kiosk(ctx, o)
-		fyne.Do(toolkit.Quit)
-		ended <- err
-	}()
+	o.Front, o.Sources = front{faces, ctx}, append(o.Sources, faces)
+	g := run.NewGroup(context.WithoutCancel(ctx), run.Options{StopTimeout: stopTimeout, Log: o.Log})
+	g.Start("window", func(context.Context) error {
+		<-started // before that it cannot be ended
+		<-ctx.Done()
+		toolkit.Driver().Quit()
+		return nil
+	})
+	g.Start("kiosk", func(context.Context) error {
+		defer stop()
+		return kiosk(ctx, o)
+	})
 	toolkit.Run()
 	stop()
-	return <-ended
+	return g.Stop()
+}
+
+// stopTimeout is for all parts of a kiosk together.
+const stopTimeout = 30 * time.Second
+
+// front shows nothing any more when the end has begun: by then the toolkit may
+// be gone, and what is sent to it hangs or panics.
+type front struct {
+	*screen.Screen
+	ctx context.Context
+}
+
+// Show draws a view.
+func (f front) Show(v session.View) {
+	defer func() {
+		if why := recover(); why != nil && f.ctx.Err() == nil {
+			panic(why)
+		}
+	}()
+	if f.ctx.Err() == nil {
+		f.Screen.Show(v)
+	}
 }
 
 // open shows the window. Where it cannot be opened the toolkit panics.
 func open(w fyne.Window) (err error) {
 	defer func() {
 		if why := recover(); why != nil {
-			err = usageError{fmt.Errorf("the display %s cannot be opened (%v): put that of an X server which runs into DISPLAY, or leave --window out", os.Getenv("DISPLAY"), why)}
+			err = command.Usage(fmt.Errorf("the display %s cannot be opened (%v): put that of an X server which runs into DISPLAY, or leave --window out", os.Getenv("DISPLAY"), why))
 		}
 	}()
 	w.Show()
 	return nil
 }
 
-// setScale makes every panel show the same, unless somebody wants otherwise:
-// left alone the toolkit guesses from the size that a panel claims to have.
-func setScale() error {
-	unset := func(name, value string) error {
-		if os.Getenv(name) != "" {
-			return nil
+// setEnvironment tells the toolkit, where nobody has, how to behave. scratch is
+// a folder that it may write to.
+func setEnvironment(scratch string) error {
+	for _, e := range []struct{ name, value string }{
+		// Left alone it guesses from the size that a panel claims to have, and
+		// every panel looks different.
+		{"FYNE_SCALE", "1"},
+		{"FYNE_DISABLE_DPI_DETECTION", "1"},
+		// It asks the desktop for its colours, which are not used here; where
+		// there is no desktop it would start a message bus and leave it behind.
+		{"DBUS_SESSION_BUS_ADDRESS", "disabled:"},
+		// It keeps files that nobody needs, where the root may be read-only.
+		{"XDG_CACHE_HOME", scratch},
+		{"XDG_CONFIG_HOME", scratch},
+	} {
+		if os.Getenv(e.name) != "" {
+			continue
 		}
-		return os.Setenv(name, value)
+		if err := os.Setenv(e.name, e.value); err != nil {
+			return err
+		}
 	}
-	return cmp.Or(unset("FYNE_SCALE", "1"), unset("FYNE_DISABLE_DPI_DETECTION", "1"))
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 
+	"sourire/internal/command"
 	"sourire/kiosk/app"
 )
 
@@ -14,5 +15,5 @@ import (
 // o, runs the kiosk with that beside the toolkit's main loop, and returns when
 // both have ended. A window that closes ends the kiosk.
 func window(context.Context, app.Options, func(context.Context, app.Options) error) error {
-	return usageError{errors.New("this program was built without a window: leave --window out, or build it with -tags gui,x11,gles,no_emoji,migrated_fynedo")}
+	return command.Usage(errors.New("this program was built without a window: leave --window out, or build it with -tags gui,x11,gles,no_emoji,migrated_fynedo"))
 }

@@ -126,8 +126,7 @@ func selects(f *file, n *ast.SelectorExpr, importPath string) (name string, ok b
 }
 
 // importers says who may import a dependency; the first rule that matches an
-// import counts. An entry is a folder or a file; "main" stands for the folders
-// of programs.
+// import counts. An entry is a folder or a file.
 var importers = []struct {
 	dependency string
 	allowed    []string
@@ -141,7 +140,7 @@ var importers = []struct {
 	{"github.com/jackc/pgx", []string{"hub/store/sqlstore"}},
 	{"github.com/xuri/excelize", []string{"hub/report"}},
 	{"codeberg.org/go-pdf/fpdf", []string{"hub/report"}},
-	{"github.com/alecthomas/kong", []string{"main"}},
+	{"github.com/alecthomas/kong", []string{"internal/command"}},
 	{"github.com/BurntSushi/toml", []string{"internal/setting", "internal/i18n"}},
 }
 
@@ -171,7 +170,7 @@ func mayImport(f *file, importPath string) (others []string) {
 			continue
 		}
 		for _, allowed := range rule.allowed {
-			if within(f.path, allowed) || allowed == "main" && f.syntax.Name.Name == "main" {
+			if within(f.path, allowed) {
 				return nil
 			}
 		}
