@@ -75,8 +75,12 @@ func sound(t *testing.T) *memory {
 			feedback.EpochBegan{},
 			feedback.PlanApplied{Plan: feedback.NewPlanID(nil), Asked: feedback.Asked{Site: "lyon", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"}},
 			feedback.ClockFix{Boot: 1, Offset: 1_790_000_000_000, Uncertainty: 5, Source: "hub"},
-			feedback.Press{Rating: 2}, feedback.Press{Rating: 1}, feedback.Press{Rating: 1},
-			feedback.Press{Rating: 0}, feedback.Press{Rating: 9}, feedback.Press{Rating: 2},
+			feedback.Press{Rating: 2},
+			feedback.Press{Rating: 1},
+			feedback.Press{Rating: 1},
+			feedback.Press{Rating: 0},
+			feedback.Press{Rating: 9},
+			feedback.Press{Rating: 2},
 		}
 		m.journals = append(m.journals, store(t, m.cells, kiosk, facts))
 	}

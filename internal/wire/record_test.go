@@ -141,7 +141,10 @@ func drawRecord(t *rapid.T) feedback.Record {
 		feedback.BootBegan{Version: text("version"), Down: num(-1, "down")},
 		feedback.Wall{UnixMilli: num(-maxSafe, "wall"), Trusted: on},
 		feedback.ClockFix{Boot: feedback.Boot(num(1, "boot of")), Offset: num(-maxSafe, "offset"), Uncertainty: num(0, "uncertainty"), Source: text("source")},
-		feedback.Test{On: on}, feedback.Cleaning{On: on}, feedback.Gesture{Press: seq}, feedback.Stuck{Press: seq},
+		feedback.Test{On: on},
+		feedback.Cleaning{On: on},
+		feedback.Gesture{Press: seq},
+		feedback.Stuck{Press: seq},
 		feedback.Unknown{Name: "later"},
 	}
 	return feedback.Record{

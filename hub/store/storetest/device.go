@@ -57,16 +57,15 @@ func (d *device) key() ingest.Key { return ingest.Key{Kiosk: d.id, Epoch: d.epoc
 
 func (d *device) last() feedback.Seq { return feedback.Seq(len(d.records)) }
 
-// add appends a fact and returns its number.
-func (d *device) add(f feedback.Fact) feedback.Seq {
-	return d.raw(wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: d.boot, Since: d.since}, Fact: f}))
+// add appends a fact.
+func (d *device) add(f feedback.Fact) {
+	d.raw(wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: d.boot, Since: d.since}, Fact: f}))
 }
 
 // raw appends the bytes of a record, good or bad.
-func (d *device) raw(body []byte) feedback.Seq {
+func (d *device) raw(body []byte) {
 	d.records = append(d.records, body)
 	d.hashes = append(d.hashes, d.hashes[len(d.hashes)-1].Next(body))
-	return d.last()
 }
 
 // presses adds n presses, a minute apart, on all faces in turn.
