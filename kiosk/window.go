@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -23,6 +24,10 @@ import (
 // windowSize is what a window has where it can choose: a seven inch panel.
 var windowSize = fyne.NewSize(800, 480)
 
+// scratch is the toolkit's own folder in the data folder. Nothing in it is
+// needed: it may be deleted while the program does not run.
+const scratch = "window"
+
 // window runs the kiosk with a window as its Front and as one of its Sources.
 // The toolkit's main loop needs the main goroutine, so the kiosk has another.
 // Whichever ends first ends the other: the kiosk by an error, the window by
@@ -31,12 +36,7 @@ func window(ctx context.Context, o app.Options, kiosk func(context.Context, app.
 	if os.Getenv("DISPLAY") == "" {
 		return command.Usage(errors.New("no display is named: put an X server's into DISPLAY, or leave --window out"))
 	}
-	scratch, err := os.MkdirTemp("", "sourire-window-")
-	if err != nil {
-		return fmt.Errorf("window: %w", err)
-	}
-	defer os.RemoveAll(scratch) // it holds nothing
-	if err := setEnvironment(scratch); err != nil {
+	if err := setEnvironment(o.Settings.Path(scratch)); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -111,9 +111,16 @@ func open(w fyne.Window) (err error) {
 	return nil
 }
 
-// setEnvironment tells the toolkit, where nobody has, how to behave. scratch is
-// a folder that it may write to.
-func setEnvironment(scratch string) error {
+// setEnvironment tells the toolkit, where nobody has, how to behave. folder is
+// one that it may write to.
+func setEnvironment(folder string) error {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("data folder: the window cannot write there: %w", err)
+	}
 	for _, e := range []struct{ name, value string }{
 		// Left alone it guesses from the size that a panel claims to have, and
 		// every panel looks different.
@@ -122,9 +129,10 @@ func setEnvironment(scratch string) error {
 		// It asks the desktop for its colours, which are not used here; where
 		// there is no desktop it would start a message bus and leave it behind.
 		{"DBUS_SESSION_BUS_ADDRESS", "disabled:"},
-		// It keeps files that nobody needs, where the root may be read-only.
-		{"XDG_CACHE_HOME", scratch},
-		{"XDG_CONFIG_HOME", scratch},
+		// It keeps fonts, shaders and settings of its own; a kiosk's root is
+		// read-only, and its user may have no home.
+		{"XDG_CACHE_HOME", folder},
+		{"XDG_CONFIG_HOME", folder},
 	} {
 		if os.Getenv(e.name) != "" {
 			continue
