@@ -12,18 +12,24 @@ TOOL     = $(GO) tool -modfile=.tools/$(1)/go.mod $(1)
 WHOLE  := internal/e2e internal/vmtest
 RACED   = $(shell $(GO) list ./... | grep -v -E '/($(subst $() ,|,$(WHOLE)))(/|$$)')
 SCREEN := kiosk/screen
+WINDOW := gui,x11,gles,no_emoji,migrated_fynedo
+HEADERS := x11 xcursor xrandr xi xinerama xxf86vm gl egl glesv2
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test soak bench check clean
+.PHONY: help build kiosk-window demo test soak bench check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build sourire-kiosk and sourire-hub into bin/; VERSION=1.2.3 names a release
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-kiosk ./kiosk
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-hub ./hub
 
+kiosk-window: ## build the kiosk with a window into bin/; needs the packages of .ci/deps, and minutes once
+	CGO_ENABLED=1 $(GO) build -trimpath -tags $(WINDOW) -ldflags '$(LDFLAGS)' -o bin/sourire-kiosk-window ./kiosk
+
 demo: build ## a hub and three kiosks with visitors; FOR=20s ends by itself and says what was lost
+	@if [ -n "$$DISPLAY" ] && pkg-config --exists $(HEADERS) 2>/dev/null; then $(MAKE) --no-print-directory kiosk-window; fi
 	$(GO) run ./internal/e2e/demo $(if $(FOR),--for $(FOR))
 
 test: ## the gate: install what the tests need, then run all of them
