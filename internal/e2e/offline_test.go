@@ -190,6 +190,16 @@ func (c *calendar) wall() time.Time { return c.Now().Wall }
 
 func offlineKiosk(t *testing.T, dir string, c *calendar, s stay, address string) *kioskapp.Kiosk {
 	t.Helper()
+	k, err := kioskapp.New(context.Background(), offlineOptions(dir, c, s, address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// offlineOptions are those of a kiosk that looks for no hub, or, with an
+// address, for that one.
+func offlineOptions(dir string, c kioskapp.Clock, s stay, address string) kioskapp.Options {
 	set := settings.Defaults()
 	set.Data, set.Kiosk.ID = dir, "traveller"
 	set.Kiosk.Site, set.Kiosk.Touchpoint, set.Kiosk.Scale = s.site, s.touchpoint, s.scale
@@ -198,11 +208,7 @@ func offlineKiosk(t *testing.T, dir string, c *calendar, s stay, address string)
 		o.Settings.Hub.Address, o.Settings.Hub.Key = address, "key"
 		o.Times = uplink.Times{Redial: 50 * time.Millisecond}
 	}
-	k, err := kioskapp.New(context.Background(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
+	return o
 }
 
 // settled waits until the hub has confirmed everything that a kiosk holds.
