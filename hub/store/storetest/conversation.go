@@ -142,11 +142,11 @@ func binarySearch(b *bench) {
 	d.raw([]byte("[ \"from-later\" , 1, 99000000 ]"))
 	d.raw([]byte(`["press",1]`))
 	d.presses(55) // 100 records
-	for _, to := range []feedback.Seq{1, 2, 15, 16, 44, 45, 60, 100} {
+	for _, to := range []feedback.Seq{1, 2, 15, 16, 43, 52, 60, 100} {
 		first := b.source(d).Mark.Through + 1
 		b.send(d, first, to, to)
 	}
-	for _, common := range []feedback.Seq{0, 1, 2, 14, 37, 43, 44, 45, 46, 99} {
+	for _, common := range []feedback.Seq{0, 1, 2, 14, 37, 43, 44, 45, 46, 47, 99} {
 		c := newDevice(d.id, d.epoch, feedback.EpochBegan{Why: "other"})
 		if common > 0 {
 			c = d.clone(common)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sourire/hub/ingest"
+	"sourire/hub/verify"
 	"sourire/internal/feedback"
 )
 
@@ -125,12 +126,16 @@ func superseded(b *bench) {
 func obstructed(b *bench) {
 	d, before, after := b.kiosk("k2", 10), b.kiosk("k1", 5), b.kiosk("k3", 5)
 	fresh := b.kiosk("k4", 2)
+	for _, x := range []*device{d, fresh} { // both are the first to ask there
+		x.add(feedback.PlanApplied{Plan: feedback.NewPlanID(nil), Asked: askedAt("nice")})
+		x.presses(2)
+	}
 	b.send(d, 1, 5, 5)
 	b.send(after, 1, 3, 3)
 	b.db.Obstruct(b, d.key(), 9, b.now)
 	for range 2 {
-		out := b.offer(before.batch(1, 8), d.batch(6, 13), after.batch(4, 8), fresh.batch(1, 5))
-		for i, want := range []feedback.Seq{8, 0, 8, 5} {
+		out := b.offer(before.batch(1, 8), d.batch(6, 16), after.batch(4, 8), fresh.batch(1, 8))
+		for i, want := range []feedback.Seq{8, 0, 8, 8} {
 			if i == 1 {
 				if o := out[i]; o.Err == nil || o.Stored != 0 || o.Ack.Through != 0 {
 					b.Errorf("got %+v of the batch that is in the way", o)
@@ -143,8 +148,11 @@ func obstructed(b *bench) {
 		}
 	}
 	b.send(d, 6, 8, 8) // what is not in the way goes in
+	if report, err := verify.Run(b.Context(), b.store, "", nil); err != nil || report.OK() {
+		b.Errorf("got %v and no problem from verify, with a record beyond the mark", err)
+	}
 	b.db.Clear(b, d.key(), 9, b.now)
-	b.send(d, 9, 13, 13)
+	b.send(d, 9, 16, 16)
 }
 
 // concurrent lets four writers send the same journals in random pieces, each
