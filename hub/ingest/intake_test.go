@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -229,7 +230,11 @@ func TestIntake_unreadable(t *testing.T) {
 		r.intake.Offer("k1", bent)
 		r.intake.Offer("k2", garbage)
 		r.intake.Offer("k3", payload(t, 2))
+		r.intake.Offer("k4", []byte(`{"v":9,"re":["n",3]}`))
 		synctest.Wait()
+		if a := r.answers("k4"); len(a) != 1 || a[0].Re.Number != 3 || !strings.Contains(a[0].Why, "version 9") {
+			t.Errorf("another version: got %+v, want it named", a)
+		}
 		a := r.answers("k1")
 		if len(a) != 1 || a[0].Refused != wire.RefusedUnreadable || a[0].Re.Number != 7 || a[0].Why == "" || a[0].Through != 0 {
 			t.Errorf("a readable request in a bent payload: got %+v, want it refused", a)
@@ -240,11 +245,11 @@ func TestIntake_unreadable(t *testing.T) {
 		if a := r.answers("k3"); len(a) != 1 || a[0].Through != 2 {
 			t.Errorf("its neighbour: got %+v", a)
 		}
-		if len(r.store.refused) != 2 || !bytes.Equal(r.store.refused[0].Payload, bent) || !bytes.Equal(r.store.refused[1].Payload, garbage) {
-			t.Errorf("got %+v kept, want both payloads as they came", r.store.refused)
+		if len(r.store.refused) != 3 || !bytes.Equal(r.store.refused[0].Payload, bent) || !bytes.Equal(r.store.refused[1].Payload, garbage) {
+			t.Errorf("got %+v kept, want the payloads as they came", r.store.refused)
 		}
-		if s := r.intake.Stats(); s.Unreadable != 2 {
-			t.Errorf("got %+v, want 2 unreadable", s)
+		if s := r.intake.Stats(); s.Unreadable != 3 {
+			t.Errorf("got %+v, want 3 unreadable", s)
 		}
 		r.end(context.Canceled)
 	})
