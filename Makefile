@@ -10,6 +10,7 @@ TOOL     = $(GO) tool -modfile=.tools/$(1)/go.mod $(1)
 # Whole systems run as programs, at the speed they have in the field; everything
 # else runs under the race detector.
 WHOLE  := internal/e2e internal/vmtest
+WHOLES  = $(patsubst %,./%/...,$(wildcard $(WHOLE)))
 RACED   = $(shell $(GO) list ./... | grep -v -E '/($(subst $() ,|,$(WHOLE)))(/|$$)')
 SCREEN := kiosk/screen
 WINDOW := gui,x11,gles,no_emoji,migrated_fynedo
@@ -36,11 +37,14 @@ test: ## the gate: install what the tests need, then run all of them
 	.ci/deps
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 15m -race $(RACED)
-	$(if $(wildcard $(WHOLE)),$(GO) test -p 1 -timeout 15m $(patsubst %,./%/...,$(wildcard $(WHOLE))))
+	@echo '$(GO) test -p 1 -timeout 15m $(WHOLES)'; s=$$(mktemp); \
+		SOURIRE_SUMMARY=$$s $(GO) test -p 1 -timeout 15m $(WHOLES); status=$$?; cat $$s; rm -f $$s; exit $$status
 	$(if $(wildcard $(SCREEN)),CGO_ENABLED=0 $(GO) test -p 2 -tags test ./$(SCREEN)/...)
 
-soak: ## the long tier, before a capability is called done
-	$(GO) test -p 1 -count=1 -timeout 12h -tags soak -run Soak -v ./...
+soak: ## the long tier, before a capability is called done; its summary goes to internal/e2e/soak.txt
+	@s=$$(mktemp); SOURIRE_SUMMARY=$$s $(GO) test -p 1 -count=1 -timeout 12h -tags soak -run Soak ./internal/e2e; status=$$?; \
+		(date -u +%Y-%m-%d; git describe --always --dirty; nproc; sort $$s | uniq -c; echo "status $$status") | tee internal/e2e/soak.txt; \
+		rm -f $$s; exit $$status
 
 bench: ## print the figures that matter, as ratios; under two minutes
 	$(GO) run ./internal/e2e/bench
