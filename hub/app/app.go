@@ -126,6 +126,13 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	a.group.Closer("data folder", a.folder.Close)
+	// The port comes before everything that would have to be stopped again: a
+	// broker that is stopped in its first moments leaves goroutines behind
+	// (nats-server v2.15.2, a stream that is just being made).
+	if a.web, err = net.Listen("tcp", s.Web.Listen); err != nil {
+		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
+	}
+	a.group.Closer("web port", func() error { _ = a.web.Close(); return nil }) // the server closes it first
 	if a.store, err = sqlstore.Open(ctx, a.folder.Path(FileName)); err != nil {
 		return err
 	}
@@ -260,12 +267,7 @@ func (a *App) startWeb(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", s.Web.Listen)
-	if err != nil {
-		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
-	}
-	a.web = l
-	a.group.Start("web", func(ctx context.Context) error { return serve(ctx, l, pages.Handler()) })
+	a.group.Start("web", func(ctx context.Context) error { return serve(ctx, a.web, pages.Handler()) })
 	// Open pages hold their requests for hours: end them before the server.
 	a.group.Closer("live pages", func() error { a.board.Close(); return nil })
 	return nil

@@ -73,7 +73,9 @@ func Open(ctx context.Context, store Store, now func() time.Time, log *slog.Logg
 // be old, so it brings nobody online.
 func (f *Fleet) State(k feedback.KioskID, m wire.State, retained bool) {
 	f.update(k, func(s *Sighting) {
-		if m.Session < s.Session {
+		// A birth that is said now is now, whatever its number: a new card in
+		// a box without a clock begins to count anew.
+		if m.Session < s.Session && (retained || !m.Online) {
 			return
 		}
 		s.Session = m.Session

@@ -140,6 +140,7 @@ func (c *Change) keep(seq feedback.Seq, fact feedback.Fact, texts map[feedback.S
 	case feedback.Comment:
 		// A text that is not the one the record vouches for is not kept.
 		if t, ok := texts[seq]; ok && t.Digest() == f.Digest && len([]rune(t.Text)) <= wire.MaxComment {
+			t.Salt = append([]byte{}, t.Salt...) // no salt is an empty one
 			c.Texts = append(c.Texts, t)
 		}
 	}

@@ -14,8 +14,8 @@ func (s *State) fix(f feedback.ClockFix, e *Effects) {
 		return // a boot of which no record is known has no visits to date
 	}
 	b := &s.Boots[i]
-	if b.Fixed && f.Uncertainty*2 > b.Within {
-		return
+	if b.Fixed && (f.Uncertainty*2 > b.Within || f.Uncertainty == b.Within) {
+		return // the second for 0, which is half of itself
 	}
 	first := !b.Fixed
 	b.Fixed, b.Offset, b.Within = true, f.Offset, f.Uncertainty
@@ -41,7 +41,7 @@ func (s *State) place(b *boot, e *Effects) {
 		return
 	}
 	d := Dating{Boot: b.ID, Offset: b.Offset, Within: b.Within}
-	e.Datings = append(e.Datings, d)
+	e.date(d)
 	for i := range s.Tail {
 		v := &s.Tail[i]
 		before := v.Visit

@@ -58,8 +58,8 @@ func (v Visit) Dated() bool { return v.At != 0 }
 // date sets the instant from the offset of the visit's boot.
 func (v *Visit) date(offset, within int64) {
 	v.At, v.Within = 0, 0
-	if within <= maxWithin.Milliseconds() && offset+v.Stamp.Since > 0 {
-		v.At, v.Within = offset+v.Stamp.Since, within
+	if at := offset + v.Stamp.Since; within <= maxWithin.Milliseconds() && at > 0 && at < latest {
+		v.At, v.Within = at, within
 	}
 	switch {
 	case v.At == 0 && v.Aside == Counted:
@@ -80,6 +80,9 @@ const (
 	// stuck button is reported a little after 10 s.
 	tailKeep  = 25 * time.Second
 	maxWithin = 12 * time.Hour
+	// latest is 2100, in Unix milliseconds: from there on it is a broken
+	// clock's, and undated.
+	latest = 4_102_444_800_000
 	// maxUnfixed boots without an offset are remembered between two that have
 	// one; visits of older ones stay undated.
 	maxUnfixed = 64
@@ -147,6 +150,17 @@ func (e *Effects) Changed(before *Visit, after Visit) {
 	}
 	e.changes[after.Seq] = Change{Before: before, After: &after}
 	e.order = append(e.order, after.Seq)
+}
+
+// date keeps the last dating of a boot: those before it have no effect left.
+func (e *Effects) date(d Dating) {
+	for i := range e.Datings {
+		if e.Datings[i].Boot == d.Boot {
+			e.Datings[i] = d
+			return
+		}
+	}
+	e.Datings = append(e.Datings, d)
 }
 
 // Redate applies the datings to visits that were stored before this run.

@@ -7,6 +7,7 @@ import (
 
 	"sourire/internal/feedback"
 	"sourire/internal/link"
+	"sourire/internal/sqlite"
 	"sourire/internal/wire"
 	"sourire/kiosk/journal"
 )
@@ -70,6 +71,11 @@ func (c *connection) sync(ctx context.Context, e journal.Epoch, ask bool) error 
 		}
 		if !at.ask && len(b.Records) == 0 {
 			return nil
+		}
+		if !at.ask && e.Current && b.First > at.after+1 {
+			// The hub lacks what was pruned here. Nothing would tell it what
+			// was asked by then; a new epoch states it.
+			return c.branch(ctx, e, b.First-1, fmt.Sprintf("records %d to %d are no longer held", at.after+1, b.First-1))
 		}
 		ack, err := c.exchange(ctx, b)
 		if err != nil {
@@ -180,8 +186,8 @@ func (c *connection) exchange(ctx context.Context, b wire.Batch) (wire.Ack, erro
 		c.number++
 		b.V, b.Re = wire.Version, wire.Re{Nonce: c.nonce, Number: c.number}
 		payload, err := wire.EncodeBatch(b)
-		if err != nil {
-			return wire.Ack{}, err
+		if err != nil { // what is on the card is no longer what was written
+			return wire.Ack{}, journalError{fmt.Errorf("%w: %w", sqlite.ErrDamaged, err)}
 		}
 		sentAt := time.Now()
 		c.send(ctx, link.Message{Topic: wire.Topic(c.u.o.Kiosk, wire.TopicJournal), Payload: payload, QoS: 1})
@@ -246,11 +252,24 @@ func (c *connection) await(ctx context.Context, b wire.Batch, patience time.Dura
 				continue
 			}
 			if c.u.outdated(ack.Store, ack.Term) {
-				continue
+				// A superseded hub falls silent. One that goes on and on, alone,
+				// was put back from a copy: it is all the hub there is.
+				if c.outdated++; c.outdated < c.u.o.Times.Tries {
+					continue
+				}
+				c.u.adopt(ack.Store, ack.Term)
+				c.askAgain()
 			}
+			c.outdated = 0
 			return ack, true
 		}
 	}
+}
+
+// adopt takes a lower term for the present one.
+func (u *Uplink) adopt(store string, term int64) {
+	u.note(func(s *Status) { s.Store, s.Term = store, term })
+	u.o.Log.Warn("the hub has gone back to an earlier term", "term", term)
 }
 
 // outdated reports whether a lower term of the same store speaks.
@@ -297,15 +316,19 @@ func (c *connection) fork(ctx context.Context, e journal.Epoch, b wire.Batch, hi
 			low = at
 		}
 	}
-	c.u.o.Log.Warn("the hub holds other records than this kiosk", "epoch", e.ID, "common", low, "why", why)
-	id, err := c.u.o.Journal.Fork(ctx, e.ID, low, why)
+	return move{done: true}, c.branch(ctx, e, low, why)
+}
+
+// branch goes on in a new epoch after a record of this one.
+func (c *connection) branch(ctx context.Context, e journal.Epoch, common feedback.Seq, why string) error {
+	id, err := c.u.o.Journal.Fork(ctx, e.ID, common, why)
 	if err != nil {
-		return move{}, c.failed(ctx, err)
+		return c.failed(ctx, err)
 	}
-	c.u.o.Log.Info("the journal goes on in a new epoch", "epoch", id, "parent", e.ID)
+	c.u.o.Log.Warn("the journal goes on in a new epoch", "epoch", id, "parent", e.ID, "common", common, "why", why)
 	c.u.progress = true
 	c.send(ctx, c.u.state(ctx, c.session, true))
-	return move{done: true}, nil
+	return nil
 }
 
 // batch reads from the journal.

@@ -11,6 +11,7 @@ import (
 
 	"sourire/internal/feedback"
 	"sourire/internal/link"
+	"sourire/internal/sqlite"
 	"sourire/internal/wire"
 	"sourire/kiosk/journal"
 )
@@ -163,14 +164,20 @@ func (u *Uplink) note(f func(*Status)) {
 // errStuck marks a connection on which nothing moves any more.
 var errStuck = errors.New("no progress on an open connection")
 
-// journalError marks a failure of the journal, with which nothing can go on.
+// journalError marks a failure of the journal.
 type journalError struct{ error }
 
 // Unwrap returns the journal's error.
 func (e journalError) Unwrap() error { return e.error }
 
+// passing reports whether a failure of the journal may pass by itself: presses
+// go on, so the kiosk must not end because of it.
+func passing(err error) bool {
+	return errors.Is(err, journal.ErrFull) || errors.Is(err, journal.ErrNotHeld) || sqlite.IsFull(err) || sqlite.IsBusy(err)
+}
+
 // Run converses until ctx is done; it dials again whenever a connection ends. It
-// returns an error only when the journal fails.
+// returns an error only when the journal fails for good.
 func (u *Uplink) Run(ctx context.Context) error {
 	pause := u.o.Times.Redial
 	for {
@@ -179,7 +186,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if broken, ok := errors.AsType[journalError](err); ok {
+		if broken, ok := errors.AsType[journalError](err); ok && !passing(err) {
 			return broken.error
 		}
 		u.trouble(err)
@@ -255,7 +262,8 @@ type connection struct {
 	again   chan struct{} // ask about all epochs again
 	publish sync.WaitGroup
 	limit   int // records in a batch, halved while the hub cannot read it
-
+	// outdated counts the answers in a row that spoke for a lower term.
+	outdated int
 }
 
 // run talks until something ends the connection or ctx, and waits for its
