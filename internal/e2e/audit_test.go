@@ -115,14 +115,12 @@ func (a *audit) row(row verify.Row, h *handCount) {
 	if err != nil {
 		return
 	}
-	p, ok := r.Fact.(feedback.Press)
-	if !ok {
+	if _, ok := r.Fact.(feedback.Press); !ok {
 		if r.Fact.Kind() == feedback.KindBoot || r.Fact.Kind() == feedback.KindPlan {
 			h.open = false
 		}
 		return
 	}
-	_ = p
 	a.stored[string(row.Body)]++
 	if !h.open || r.Stamp.Boot != h.boot || r.Stamp.Since-h.since > 2000 {
 		h.visits++
@@ -164,7 +162,7 @@ func (a *audit) check(destroyed bool) []string {
 	return a.problems
 }
 
-// press is the body of a press, for the wrapper's book.
+// isPress reports whether a body is that of a press, for the wrapper's book.
 func isPress(body json.RawMessage) bool {
 	r, err := wire.DecodeRecord(body)
 	return err == nil && r.Fact.Kind() == feedback.KindPress

@@ -80,8 +80,9 @@ func (c cell) String() string {
 func (c cell) name() string { return strings.ReplaceAll(c.String(), " ", "_") }
 
 // destroys reports whether the event destroys records that nobody else may
-// have: they can only be declared.
-func (c cell) destroys() bool { return c.event == cardRestored || c.event == commitsLost }
+// have: they can only be declared. Commits that are lost after an ack are no
+// such: the hub has them.
+func (c cell) destroys() bool { return c.event == cardRestored }
 
 // killsKiosk and killsHub report whether the program dies at the very point of
 // the fault, rather than at the next occasion.
