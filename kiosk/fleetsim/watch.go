@@ -20,30 +20,31 @@ func (f *fleet) watch(life context.Context, gone <-chan struct{}) Tally {
 	for {
 		select {
 		case <-life.Done(): // a kiosk has failed
-			return f.report()
+			return f.report(f.tally(context.Background()))
 		case <-gone:
 			gone, left = nil, true
 			timer := time.NewTimer(f.o.Settle)
 			defer timer.Stop()
 			late = timer.C
 		case <-second.C:
-			f.report()
+			f.report(f.tally(context.Background()))
 		case <-late:
-			return f.report()
+			return f.report(f.tally(context.Background()))
 		case <-poll.C:
 			if !left {
 				continue
 			}
 			if t := f.tally(life); t.Durable+t.Failed == t.Pressed && t.Queued == 0 && t.Settled {
-				return f.report()
+				// This tally, not another one: a link that is cut a moment
+				// later changes nothing of what was settled.
+				return f.report(t)
 			}
 		}
 	}
 }
 
-// report tells where the fleet stands.
-func (f *fleet) report() Tally {
-	t := f.tally(context.Background())
+// report tells whoever asks where the fleet stands.
+func (f *fleet) report(t Tally) Tally {
 	if f.o.Progress != nil {
 		f.o.Progress(t)
 	}
