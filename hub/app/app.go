@@ -219,7 +219,7 @@ func (a *App) startIngest(ctx context.Context) error {
 		store = a.o.WrapStore(store)
 	}
 	a.intake = ingest.NewIntake(ingest.IntakeOptions{
-		Ingester: ingest.New(store, id, term, a.o.Now), Store: store, Log: a.o.Log,
+		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: a.o.Now}), Store: store, Log: a.o.Log,
 		Answer:    func(ctx context.Context, k feedback.KioskID, ack wire.Ack) { a.talk.answer(ctx, k, ack) },
 		Committed: a.committed,
 	})

@@ -74,7 +74,7 @@ func (g *Ingester) heard(key Key, m Mark, b wire.Batch) verdict {
 		return verdict{}
 	}
 	return verdict{change: &Change{
-		Key: key, From: m.Point, To: m.Point, At: g.now(), Heard: b.Next, State: m.State,
+		Key: key, From: m.Point, To: m.Point, At: g.o.Now(), Heard: b.Next, State: m.State,
 	}}
 }
 
@@ -82,7 +82,7 @@ func (g *Ingester) heard(key Key, m Mark, b wire.Batch) verdict {
 // declared gap if there is one.
 func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, gap Gap) (verdict, error) {
 	state := m.State.Clone()
-	c := &Change{Key: key, From: m.Point, At: g.now(), Heard: max(m.Heard, b.Next)}
+	c := &Change{Key: key, From: m.Point, At: g.o.Now(), Heard: max(m.Heard, b.Next)}
 	if m.Through == 0 {
 		c.Began = &feedback.EpochBegan{}
 	}
@@ -106,7 +106,7 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 		if seq <= m.Through {
 			continue
 		}
-		r, err := wire.DecodeRecord(body)
+		r, err := g.o.Decode(body)
 		if err == nil {
 			err = state.Step(seq, r, &effects)
 		}

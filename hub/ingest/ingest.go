@@ -33,10 +33,8 @@ type Outcome struct {
 // Ingester turns batches into changes of a store, under one term of it. One
 // goroutine at a time may call Ingest.
 type Ingester struct {
-	store   Store
-	storeID string
-	term    int64
-	now     func() time.Time
+	o     Options
+	store Store
 	// marks are those of journals heard lately. They are a cache: a stale one
 	// is found out by the store and dropped.
 	marks map[Key]Mark
@@ -45,10 +43,22 @@ type Ingester struct {
 // maxMarks bounds the cache: ten thousand kiosks and their forks.
 const maxMarks = 20_000
 
-// New returns an ingester that writes to store under term, telling the time by
-// now. storeID is what answers name the store by.
-func New(store Store, storeID string, term int64, now func() time.Time) *Ingester {
-	return &Ingester{store: store, storeID: storeID, term: term, now: now, marks: make(map[Key]Mark)}
+// Options make an Ingester; only Decode has a default.
+type Options struct {
+	StoreID string // what answers name the store by
+	Term    int64  // under which the ingester writes
+	Now     func() time.Time
+	// Decode reads a record; nil means wire.DecodeRecord. The suites hand in
+	// that of an older hub.
+	Decode func([]byte) (feedback.Record, error)
+}
+
+// New returns an ingester that writes to store.
+func New(store Store, o Options) *Ingester {
+	if o.Decode == nil {
+		o.Decode = func(body []byte) (feedback.Record, error) { return wire.DecodeRecord(body) }
+	}
+	return &Ingester{o: o, store: store, marks: make(map[Key]Mark)}
 }
 
 // Ingest takes the batches in, in one durable transaction for each round: a
@@ -102,7 +112,7 @@ func (g *Ingester) round(ctx context.Context, batches []Batch, round []int, out 
 		if v.refused != "" {
 			out[i].Ack.Refused, out[i].Ack.Why = v.refused, v.why
 			if len(b.Records) > 0 { // a question holds nothing to keep
-				refused = append(refused, Refused{Kiosk: b.Kiosk, At: g.now(), Refusal: v.refused, Why: v.why, Payload: evidence(b.Batch)})
+				refused = append(refused, Refused{Kiosk: b.Kiosk, At: g.o.Now(), Refusal: v.refused, Why: v.why, Payload: evidence(b.Batch)})
 			}
 			continue
 		}
@@ -142,7 +152,7 @@ func (g *Ingester) commit(ctx context.Context, changes []Change, owner []int, ou
 	if len(changes) == 0 {
 		return
 	}
-	errs, err := g.store.Apply(ctx, g.term, changes)
+	errs, err := g.store.Apply(ctx, g.o.Term, changes)
 	for j, c := range changes {
 		i := owner[j]
 		e := err
@@ -198,8 +208,8 @@ func (g *Ingester) load(ctx context.Context, batches []Batch, round []int) error
 
 func (g *Ingester) answer(b Batch, through feedback.Seq) wire.Ack {
 	return wire.Ack{
-		V: wire.Version, Re: b.Re, Store: g.storeID, Term: g.term,
-		Epoch: b.Epoch, Through: through, At: g.now().UnixMilli(),
+		V: wire.Version, Re: b.Re, Store: g.o.StoreID, Term: g.o.Term,
+		Epoch: b.Epoch, Through: through, At: g.o.Now().UnixMilli(),
 	}
 }
 

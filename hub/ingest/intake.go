@@ -177,7 +177,7 @@ func (in *Intake) unreadable(ctx context.Context, p payload, why error) {
 	in.stats.unreadable.Add(1)
 	in.o.Log.Warn("a payload cannot be read", "kiosk", p.kiosk, "why", why)
 	err := in.o.Store.Refuse(ctx, []Refused{{
-		Kiosk: p.kiosk, At: in.o.Ingester.now(), Refusal: wire.RefusedUnreadable, Why: why.Error(), Payload: p.bytes,
+		Kiosk: p.kiosk, At: in.o.Ingester.o.Now(), Refusal: wire.RefusedUnreadable, Why: why.Error(), Payload: p.bytes,
 	}})
 	if err != nil {
 		in.o.Log.Error("a refused payload could not be kept", "kiosk", p.kiosk, "error", err)

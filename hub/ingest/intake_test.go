@@ -95,7 +95,7 @@ func newRig(t *testing.T, change func(*ingest.IntakeOptions)) *rig {
 	t.Helper()
 	r := &rig{T: t, store: newMemory(), done: make(chan error, 1), acks: make(map[feedback.KioskID][]wire.Ack)}
 	o := ingest.IntakeOptions{
-		Ingester: ingest.New(r.store, "store", 1, time.Now), Store: r.store,
+		Ingester: ingest.New(r.store, ingest.Options{StoreID: "store", Term: 1, Now: time.Now}), Store: r.store,
 		Answer: func(_ context.Context, k feedback.KioskID, a wire.Ack) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -202,7 +202,7 @@ func (t *twin) start() error {
 	t.first.mu.Unlock()
 	var conn *link.Conn
 	in := ingest.NewIntake(ingest.IntakeOptions{
-		Ingester: ingest.New(store, id, term, time.Now), Store: store,
+		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: time.Now}), Store: store,
 		Answer: func(ctx context.Context, k feedback.KioskID, a wire.Ack) {
 			_ = conn.Publish(ctx, link.Message{Topic: wire.Topic(k, wire.TopicAck), Payload: wire.Encode(a)})
 		},

@@ -179,7 +179,7 @@ func (p *player) play(s scenario) error {
 }
 
 func (p *player) ingester() *ingest.Ingester {
-	return ingest.New(p.wrap(p.store), "store", p.term, noon)
+	return ingest.New(p.wrap(p.store), ingest.Options{StoreID: "store", Term: p.term, Now: noon})
 }
 
 // batch makes the batch of a move from what is answered so far.

@@ -119,7 +119,7 @@ func (b *bench) takeOver() {
 func (b *bench) forget() { b.ingester = b.ingesterOn(b.store, b.term) }
 
 func (b *bench) ingesterOn(s ingest.Store, term int64) *ingest.Ingester {
-	return ingest.New(s, "store", term, func() time.Time { return b.now })
+	return ingest.New(s, ingest.Options{StoreID: "store", Term: term, Now: func() time.Time { return b.now }})
 }
 
 // device returns a kiosk's journal that the bench will check. It holds the

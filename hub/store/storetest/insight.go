@@ -35,7 +35,7 @@ func Ingester(tb testing.TB, s interface {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return ingest.New(s, "test", term, now)
+	return ingest.New(s, ingest.Options{StoreID: "test", Term: term, Now: now})
 }
 
 // Insight holds a store to the contract of insight.Store. open returns an empty
