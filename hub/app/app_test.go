@@ -17,6 +17,8 @@ import (
 	"sourire/hub/app"
 	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
+	"sourire/hub/store/storetest"
+	"sourire/hub/verify"
 	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/wire"
@@ -165,4 +167,82 @@ func press(t *testing.T, a *app.App) {
 			}
 		}
 	}()
+}
+
+// A hub that is started after an upgrade reads again what the one before it could
+// not understand, while it serves.
+func TestApp_replaysQuarantine(t *testing.T) {
+	s := settings(t)
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlstore.Open(t.Context(), filepath.Join(s.Data, app.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	term, err := store.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := ingest.New(store, ingest.Options{
+		StoreID: "s", Term: term, Now: time.Now,
+		Decode: func(body []byte) (feedback.Record, error) {
+			r, err := wire.DecodeRecord(body)
+			if err == nil && r.Fact.Kind() == feedback.KindPress {
+				err = errors.New("presses are not known yet")
+			}
+			return r, err
+		},
+	})
+	k := storetest.NewKiosk(t, older, "k1", time.Now().Add(-time.Hour))
+	k.Asks(time.Now().Add(-time.Hour), feedback.Asked{Site: "lyon", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"})
+	k.Press(time.Now().Add(-time.Minute), 2)
+	k.Send()
+	if quarantined, ratings := recount(t, store); quarantined != 1 || ratings != 0 {
+		t.Fatalf("the older hub: got %d records in quarantine and %d ratings, want 1 and 0", quarantined, ratings)
+	}
+	o := options(s)
+	read := make(chan struct{}, 1)
+	o.WrapStore = func(s ingest.Store) ingest.Store { return replays{s, read} }
+	a, err := app.New(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Stop()
+	select {
+	case <-read:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the journal was not read again")
+	}
+	if quarantined, ratings := recount(t, store); quarantined != 0 || ratings != 1 {
+		t.Errorf("got %d records in quarantine and %d ratings, want 0 and 1", quarantined, ratings)
+	}
+}
+
+// replays tells when a journal was read again.
+type replays struct {
+	ingest.Store
+	done chan<- struct{}
+}
+
+func (s replays) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
+	errs, err := s.Store.Apply(ctx, term, changes)
+	if changes[0].ReadBy != "" {
+		s.done <- struct{}{}
+	}
+	return errs, err
+}
+
+// recount verifies a store and returns what it counts.
+func recount(t *testing.T, store *sqlstore.Store) (quarantined, ratings int64) {
+	t.Helper()
+	report, err := verify.Run(t.Context(), store, "", nil)
+	if err != nil || !report.OK() {
+		t.Fatalf("got %+v, %v", report, err)
+	}
+	for _, c := range report.Cells {
+		ratings += c.Ratings()
+	}
+	return report.Findings[0].Quarantined, ratings
 }

@@ -88,7 +88,7 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 	}
 	if gap.Why != "" {
 		c.Gaps = append(c.Gaps, gap)
-		c.Anchor = &Point{Through: gap.Last, Hash: b.Before}
+		c.Anchors = append(c.Anchors, Point{Through: gap.Last, Hash: b.Before})
 		state.Barrier = true
 	}
 	texts := make(map[feedback.Seq]wire.Text, len(b.Texts))
@@ -96,6 +96,7 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 		texts[t.Seq] = t
 	}
 	var effects visit.Effects
+	quarantined := m.Quarantined
 	h := b.Before
 	for i, body := range b.Records {
 		seq := b.First + feedback.Seq(i)
@@ -110,8 +111,14 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 		if err == nil {
 			err = state.Step(seq, r, &effects)
 		}
-		if err != nil {
+		switch {
+		case err != nil && quarantined+int64(len(body)) > MaxQuarantined:
+			c.lose(Point{Through: seq, Hash: h})
+			state.Barrier = true
+			continue
+		case err != nil:
 			c.Bad = append(c.Bad, BadRecord{Seq: seq, Body: body, Why: err.Error()})
+			quarantined += int64(len(body))
 			continue
 		}
 		c.Records = append(c.Records, Record{Seq: seq, Kind: r.Fact.Kind(), Body: body})
@@ -128,6 +135,22 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 		c.Cells.Add(v)
 	}
 	return verdict{change: c}, nil
+}
+
+// MaxQuarantined bounds the bytes of bad records that are kept of one kiosk: some
+// hundred thousand presses that a later version may understand. What comes
+// beyond it is declared lost, and counted by that.
+const MaxQuarantined = 8 << 20
+
+// lose declares a record lost that there is no room to keep; at is behind it.
+func (c *Change) lose(at Point) {
+	if n := len(c.Gaps); n > 0 && c.Gaps[n-1].Why == GapBad && c.Gaps[n-1].Last == at.Through-1 {
+		c.Gaps[n-1].Last = at.Through
+		c.Anchors[len(c.Anchors)-1] = at
+		return
+	}
+	c.Gaps = append(c.Gaps, Gap{First: at.Through, Last: at.Through, Why: GapBad})
+	c.Anchors = append(c.Anchors, at)
 }
 
 // keep takes from a record what is stored beside it.

@@ -11,6 +11,10 @@
 // after the commit. A crash before the answer makes the kiosk send again, and
 // the repeat is recognised by number and hash.
 //
+// After an upgrade, [Ingester.Replay] reads journals again that an older version
+// of the program could not read in full, or read by another rule: what was in
+// quarantine and is understood now counts where it belongs.
+//
 // Correctness rests on the store: [Change] carries the point of the journal from
 // which it was computed, and the store refuses it unless its mark still stands
 // there, inside the transaction that writes. So two ingesters, or one that

@@ -165,7 +165,11 @@ func (g *Ingester) commit(ctx context.Context, changes []Change, owner []int, ou
 				c.Key.Kiosk, c.Key.Epoch, c.From.Through+1, c.To.Through, e)}
 			continue
 		}
-		g.marks[c.Key] = Mark{Known: true, Point: c.To, Heard: c.Heard, State: c.State}
+		m := Mark{Known: true, Point: c.To, Heard: c.Heard, State: c.State, Quarantined: g.marks[c.Key].Quarantined}
+		for _, b := range c.Bad {
+			m.Quarantined += int64(len(b.Body))
+		}
+		g.marks[c.Key] = m
 		out[i].Ack.Through = c.To.Through
 		out[i].Stored, out[i].Bad = len(c.Records), len(c.Bad)
 		for _, r := range c.Records {
@@ -173,12 +177,15 @@ func (g *Ingester) commit(ctx context.Context, changes []Change, owner []int, ou
 				out[i].Pressed++
 			}
 		}
-		for _, v := range c.Visits {
-			if !slices.Contains(out[i].Sites, v.After.Asked.Site) {
-				out[i].Sites = append(out[i].Sites, v.After.Asked.Site)
-			}
-		}
+		out[i].Sites = c.sites()
 	}
+}
+
+func addSite(sites []feedback.SiteID, s feedback.SiteID) []feedback.SiteID {
+	if slices.Contains(sites, s) {
+		return sites
+	}
+	return append(sites, s)
 }
 
 // load brings the marks of a round into the cache.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sourire/internal/feedback"
+	"sourire/internal/visit"
 	"sourire/internal/wire"
 )
 
@@ -22,6 +23,10 @@ type IntakeOptions struct {
 	// Committed hears of every group that reached the disk, before the
 	// answers go out. It must not block.
 	Committed func([]Batch, []Outcome)
+	// Journals are those that may have to be read again after an upgrade to
+	// Version; nil means that none has.
+	Journals Journals
+	Version  string
 	// MaxBytes bounds the payloads that wait; 0 means DefaultMaxBytes.
 	MaxBytes int64
 	Log      *slog.Logger // nil means slog.Default()
@@ -196,12 +201,25 @@ func (in *Intake) reply(k feedback.KioskID, ack wire.Ack) {
 	}
 }
 
-// write takes each group into the store and answers it.
+// write takes each group into the store and answers it. In between it reads
+// journals again, one at a time.
 func (in *Intake) write(ctx context.Context) error {
+	outdated := in.outdated(ctx)
+	always := make(chan struct{})
+	close(always)
 	for {
+		var idle chan struct{}
+		if len(outdated) > 0 {
+			idle = always
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-idle:
+			if err := in.replay(context.WithoutCancel(ctx), outdated[0]); err != nil {
+				return err
+			}
+			outdated = outdated[1:]
 		case g := <-in.groups:
 			// A group that has begun is finished: stopping in the middle of a
 			// commit gains nothing.
@@ -212,6 +230,34 @@ func (in *Intake) write(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// outdated returns the journals that this version has to read again.
+func (in *Intake) outdated(ctx context.Context) []Key {
+	if in.o.Journals == nil {
+		return nil
+	}
+	keys, err := in.o.Journals.Outdated(ctx, visit.Rule, in.o.Version)
+	if err != nil && ctx.Err() == nil {
+		in.o.Log.Error("journals that an older version has read are not read again before the next start", "error", err)
+	}
+	return keys
+}
+
+// replay reads a journal again. A failure leaves it as it was, for the next start.
+func (in *Intake) replay(ctx context.Context, key Key) error {
+	r, err := in.o.Ingester.Replay(ctx, in.o.Journals, key, in.o.Version)
+	switch {
+	case Superseded(err):
+		return ErrSuperseded
+	case err != nil:
+		in.o.Log.Error("a journal was not read again, and will be at the next start", "error", err)
+		return nil
+	case r.Freed > 0:
+		in.o.Log.Info("records have left the quarantine", "kiosk", key.Kiosk, "epoch", key.Epoch, "records", r.Freed)
+	}
+	in.o.Committed([]Batch{{Kiosk: key.Kiosk}}, []Outcome{{Sites: r.Sites}})
+	return nil
 }
 
 func (in *Intake) settle(batches []Batch, outcomes []Outcome) error {

@@ -60,6 +60,8 @@ type Mark struct {
 	Point
 	Heard feedback.Seq // the highest next that the kiosk was heard to claim
 	State visit.State  // the fold at Point
+	// Quarantined is how many bytes of bad records are kept of the kiosk.
+	Quarantined int64
 }
 
 // Record is a record as it is stored.
@@ -87,6 +89,9 @@ type Gap struct {
 const (
 	// GapPruned: the kiosk no longer has these records.
 	GapPruned = "pruned"
+	// GapBad: these records say nothing, and the quarantine of the kiosk is
+	// full.
+	GapBad = "bad"
 	// GapClosed: a new epoch began and these were heard of, but never came. It
 	// is trimmed when they come after all.
 	GapClosed = "closed"
@@ -102,8 +107,8 @@ type Change struct {
 	Bad      []BadRecord
 	Texts    []wire.Text
 	Gaps     []Gap
-	// Anchor is the hash before the first record when a gap precedes it.
-	Anchor *Point
+	// Anchors are the ends of the gaps, and the hashes there.
+	Anchors []Point
 	// Began is set when the journal appears: what record 1 says of its parent,
 	// the zero EpochBegan when record 1 is lost or says something else. The
 	// store closes the kiosk's other epochs, and this one when its child is
@@ -113,6 +118,13 @@ type Change struct {
 	State  visit.State
 	Visits []visit.Change
 	Cells  rollup.Delta
+
+	// A replay, which moves no mark, says which version of the program has
+	// read the journal again. Freed are the records that leave the quarantine,
+	// Bad are stored ones that go there, Gone are the visits that are no more.
+	ReadBy string
+	Freed  []Record
+	Gone   []visit.Visit
 }
 
 // Refused is a payload that was refused.

@@ -34,7 +34,7 @@ type Reader interface {
 	Sources(ctx context.Context) ([]Source, error)
 	// Rows calls do for every record of a journal in the order of numbers, and
 	// for every anchor.
-	Rows(ctx context.Context, key ingest.Key, do func(Row) error) error
+	Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) error) error
 	Gaps(ctx context.Context, key ingest.Key) ([]ingest.Gap, error)
 	Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, error)
 	// Cells returns all roll-ups.
@@ -46,16 +46,6 @@ type Source struct {
 	Key    ingest.Key
 	Mark   ingest.Mark
 	Closed bool
-}
-
-// Row is a record or, with a nil Body, an anchor: a place after a gap where
-// only the hash is known.
-type Row struct {
-	Seq        feedback.Seq
-	Body       []byte
-	Bad        bool          // it lies in quarantine
-	Checked    bool          // the store keeps a hash here:
-	Checkpoint feedback.Hash // of the journal after this record
 }
 
 // Finding is what was found of one journal.
@@ -160,7 +150,7 @@ func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progre
 		c.f.Lost += int64(g.Last - g.First + 1)
 		c.f.Made = max(c.f.Made, int64(g.Last))
 	}
-	err = r.Rows(ctx, s.Key, func(row Row) error {
+	err = r.Rows(ctx, s.Key, func(row ingest.Row) error {
 		c.row(row)
 		if progress != nil && row.Body != nil {
 			progress(1)
@@ -186,7 +176,7 @@ func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progre
 }
 
 // row takes the next record of the journal.
-func (c *recounter) row(row Row) {
+func (c *recounter) row(row ingest.Row) {
 	if row.Seq <= c.at.Through {
 		c.problem("record %d is stored twice", row.Seq)
 		return

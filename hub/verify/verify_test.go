@@ -19,7 +19,7 @@ import (
 // journal is what a store holds of one journal.
 type journal struct {
 	source verify.Source
-	rows   []verify.Row
+	rows   []ingest.Row
 	gaps   []ingest.Gap
 	visits []visit.Visit
 }
@@ -45,7 +45,7 @@ func (m *memory) Sources(context.Context) (out []verify.Source, err error) {
 	return out, m.fails
 }
 
-func (m *memory) Rows(_ context.Context, key ingest.Key, do func(verify.Row) error) error {
+func (m *memory) Rows(_ context.Context, key ingest.Key, do func(ingest.Row) error) error {
 	for _, r := range m.of(key).rows {
 		if err := do(r); err != nil {
 			return err
@@ -98,12 +98,12 @@ func store(t *testing.T, cells rollup.Delta, kiosk feedback.KioskID, facts []fee
 		r := feedback.Record{Stamp: feedback.Stamp{Boot: 1, Since: int64(i) * 60_000}, Fact: f}
 		body := wire.AppendRecord(nil, r)
 		h = h.Next(body)
-		row := verify.Row{Seq: seq, Body: body}
+		row := ingest.Row{Seq: seq, Body: body}
 		switch seq {
 		case 5:
 			continue
 		case 6:
-			j.rows = append(j.rows, verify.Row{Seq: 6, Checked: true, Checkpoint: h})
+			j.rows = append(j.rows, ingest.Row{Seq: 6, Checked: true, Checkpoint: h})
 			s.Barrier = true
 			continue
 		case 4, 9:

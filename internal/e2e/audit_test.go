@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sourire/hub/app"
+	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
@@ -84,7 +85,7 @@ func newAudit(t testing.TB, data string, appended map[string]bool) *audit {
 		}
 		for _, f := range report.Findings {
 			h := handCount{}
-			if err := r.Rows(ctx, f.Source.Key, func(row verify.Row) error { a.row(row, &h); return nil }); err != nil {
+			if err := r.Rows(ctx, f.Source.Key, func(row ingest.Row) error { a.row(row, &h); return nil }); err != nil {
 				return err
 			}
 			a.visits += h.visits
@@ -110,7 +111,7 @@ type handCount struct {
 	since  int64
 }
 
-func (a *audit) row(row verify.Row, h *handCount) {
+func (a *audit) row(row ingest.Row, h *handCount) {
 	r, err := wire.DecodeRecord(row.Body)
 	if err != nil {
 		return

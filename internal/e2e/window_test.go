@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"sourire/hub/app"
+	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
@@ -198,7 +199,7 @@ func storedPresses(t *testing.T, store *sqlstore.Store) []feedback.Press {
 	err := store.Snapshot(ctx, func(r verify.Reader) error {
 		sources, err := r.Sources(ctx)
 		for _, s := range sources {
-			err = errors.Join(err, r.Rows(ctx, s.Key, func(row verify.Row) error {
+			err = errors.Join(err, r.Rows(ctx, s.Key, func(row ingest.Row) error {
 				record, err := wire.DecodeRecord(row.Body)
 				if p, ok := record.Fact.(feedback.Press); ok {
 					all = append(all, p)

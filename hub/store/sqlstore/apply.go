@@ -141,10 +141,9 @@ func (s *Store) together(ctx context.Context, tx *sql.Tx, changes []ingest.Chang
 		if err != nil {
 			return fmt.Errorf("mark of %s epoch %s: %w", c.Key.Kiosk, c.Key.Epoch, err)
 		}
-		if c.To.Through == c.From.Through {
-			continue
+		if c.To.Through > c.From.Through {
+			w.addRecords(source, c)
 		}
-		w.addRecords(source, c)
 		if err := s.addVisits(ctx, tx, w, source, c.Visits, made); err != nil {
 			return err
 		}
@@ -170,8 +169,8 @@ func (s *Store) together(ctx context.Context, tx *sql.Tx, changes []ingest.Chang
 func (w *rows) addRecords(source int64, c *ingest.Change) {
 	day, from := any(c.At.Unix()/int64(24*time.Hour/time.Second)), any(source)
 	w.checkpoints = append(w.checkpoints, from, int64(c.To.Through), c.To.Hash[:], day)
-	if c.Anchor != nil {
-		w.checkpoints = append(w.checkpoints, from, int64(c.Anchor.Through), c.Anchor.Hash[:], day)
+	for i := range c.Anchors {
+		w.checkpoints = append(w.checkpoints, from, int64(c.Anchors[i].Through), c.Anchors[i].Hash[:], day)
 	}
 	for i := range c.Records {
 		w.records = append(w.records, day, from, int64(c.Records[i].Seq), c.Records[i].Body)
@@ -204,7 +203,9 @@ func (s *Store) addVisits(ctx context.Context, tx *sql.Tx, w *rows, source int64
 	return nil
 }
 
-// move sets the mark, if it still stands where the change was computed from.
+// move sets the mark, if it still stands where the change was computed from. The
+// version of the rule stays what it was when the journal appeared, until a
+// replay: the visits before the mark are still those of that rule.
 func (s *Store) move(ctx context.Context, tx *sql.Tx, c *ingest.Change, made fresh) (source int64, closed bool, err error) {
 	state, err := c.State.MarshalJSON()
 	if err != nil {
@@ -215,13 +216,13 @@ func (s *Store) move(ctx context.Context, tx *sql.Tx, c *ingest.Change, made fre
 		// The journals that are heard every day: by number, and without an
 		// answer to be read, which took twice as long.
 		moved, err := changed(tx.StmtContext(ctx, s.stmts.move).ExecContext(ctx, int64(c.To.Through), c.To.Hash[:], int64(c.Heard), state,
-			int64(visit.Rule), at, id, int64(c.From.Through), c.From.Hash[:]))
+			at, id, int64(c.From.Through), c.From.Hash[:]))
 		if err != nil || moved {
 			return id, false, err
 		}
 	}
-	err = tx.QueryRowContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, rule = ?, stored_at = ?
-		WHERE kiosk = ? AND epoch = ? AND through = ? AND hash = ? RETURNING id, closed`, c.To.Through, c.To.Hash[:], c.Heard, state, visit.Rule, at,
+	err = tx.QueryRowContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, stored_at = ?
+		WHERE kiosk = ? AND epoch = ? AND through = ? AND hash = ? RETURNING id, closed`, c.To.Through, c.To.Hash[:], c.Heard, state, at,
 		k.Kiosk, int64(k.Epoch), c.From.Through, c.From.Hash[:]).Scan(&source, &closed)
 	if err == nil {
 		made.source[k] = source
@@ -254,12 +255,21 @@ func changed(r sql.Result, err error) (bool, error) {
 	return n > 0, err
 }
 
-// beside writes what is rare: bad records, comments, gaps, the end of an epoch.
+// beside writes what is rare: bad records, comments, gaps, the end of an epoch,
+// a replay.
 func (s *Store) beside(ctx context.Context, tx *sql.Tx, source int64, closed bool, c *ingest.Change) error {
 	for _, b := range c.Bad {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO quarantine (source, seq, body, why, at) VALUES (?, ?, ?, ?, ?)",
 			source, b.Seq, b.Body, b.Why, c.At.UnixMilli()); err != nil {
 			return fmt.Errorf("quarantine of record %d: %w", b.Seq, err)
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE source SET quarantined = quarantined + ? WHERE id = ?", len(b.Body), source); err != nil {
+			return fmt.Errorf("quarantine of record %d: %w", b.Seq, err)
+		}
+	}
+	if c.ReadBy != "" {
+		if err := replay(ctx, tx, source, c); err != nil {
+			return err
 		}
 	}
 	for _, t := range c.Texts {
@@ -314,6 +324,9 @@ func (s *Store) live(ctx context.Context, tx *sql.Tx, changes []ingest.Change, e
 	for i, c := range changes {
 		if errs[i] != nil {
 			continue
+		}
+		if c.ReadBy != "" {
+			continue // nobody has just pressed
 		}
 		for _, v := range c.Visits {
 			at = c.At.UnixMilli()

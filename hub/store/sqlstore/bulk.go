@@ -112,12 +112,12 @@ func (s *Store) prepare(ctx context.Context) error {
 		}
 	}
 	one(&s.stmts.term, "SELECT n FROM term")
-	one(&s.stmts.move, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, rule = ?, stored_at = ?
+	one(&s.stmts.move, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, stored_at = ?
 		WHERE id = ? AND through = ? AND hash = ? AND closed = 0`)
 	many(&s.stmts.record, "INSERT INTO record (day, source, seq, body)", 4, "")
 	many(&s.stmts.checkpoint, "INSERT INTO checkpoint (source, seq, hash, day)", 4, "ON CONFLICT (source, seq) DO NOTHING")
 	many(&s.stmts.visit, "INSERT INTO visit (source, seq, boot, since, asked, rating, presses, marks, aside, at, within)", 11,
-		`ON CONFLICT (source, seq) DO UPDATE SET rating = excluded.rating, presses = excluded.presses,
+		`ON CONFLICT (source, seq) DO UPDATE SET asked = excluded.asked, rating = excluded.rating, presses = excluded.presses,
 		marks = excluded.marks, aside = excluded.aside, at = excluded.at, within = excluded.within`)
 	many(&s.stmts.cell, "INSERT INTO cell (asked, bucket, "+strings.Join(columns, ", ")+")", 2+len(columns),
 		"ON CONFLICT (asked, bucket) DO UPDATE SET "+strings.Join(sums, ", "))

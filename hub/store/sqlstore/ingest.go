@@ -16,8 +16,7 @@ import (
 func (s *Store) Marks(ctx context.Context, keys []ingest.Key) ([]ingest.Mark, error) {
 	marks := make([]ingest.Mark, len(keys))
 	for i, k := range keys {
-		m, err := scanMark(s.db.Read.QueryRowContext(ctx,
-			"SELECT through, hash, heard, state FROM source WHERE kiosk = ? AND epoch = ?", k.Kiosk, int64(k.Epoch)))
+		m, err := readMark(ctx, s.db.Read, k)
 		if err != nil {
 			return nil, fmt.Errorf("mark of %s epoch %s: %w", k.Kiosk, k.Epoch, err)
 		}
@@ -26,15 +25,22 @@ func (s *Store) Marks(ctx context.Context, keys []ingest.Key) ([]ingest.Mark, er
 	return marks, nil
 }
 
-func scanMark(row *sql.Row) (ingest.Mark, error) {
-	m := ingest.Mark{Known: true}
+func readMark(ctx context.Context, q querier, k ingest.Key) (ingest.Mark, error) {
+	var m ingest.Mark
+	err := q.QueryRowContext(ctx, "SELECT coalesce(sum(quarantined), 0) FROM source WHERE kiosk = ?", k.Kiosk).Scan(&m.Quarantined)
+	if err != nil {
+		return m, err
+	}
 	var hash, state []byte
-	switch err := row.Scan(&m.Through, &hash, &m.Heard, &state); {
+	err = q.QueryRowContext(ctx, "SELECT through, hash, heard, state FROM source WHERE kiosk = ? AND epoch = ?", k.Kiosk, int64(k.Epoch)).
+		Scan(&m.Through, &hash, &m.Heard, &state)
+	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return ingest.Mark{}, nil
+		return m, nil
 	case err != nil:
 		return m, err
 	}
+	m.Known = true
 	copy(m.Hash[:], hash)
 	return m, json.Unmarshal(state, &m.State)
 }

@@ -73,6 +73,13 @@ func database(path string) storetest.Database {
 		},
 		Obstruct: exec("INSERT INTO record (day, seq, body, source) SELECT ?, ?, '[]', id FROM source WHERE kiosk = ? AND epoch = ?"),
 		Clear:    exec("DELETE FROM record WHERE day = ? AND seq = ? AND source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?)"),
+		Age: func(tb testing.TB, key ingest.Key) {
+			tb.Helper()
+			behind(tb, func(db *sql.DB) error {
+				_, err := db.Exec("UPDATE source SET rule = 0 WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch))
+				return err
+			})
+		},
 		Comments: func(tb testing.TB, key ingest.Key) map[feedback.Seq]string {
 			tb.Helper()
 			out := make(map[feedback.Seq]string)

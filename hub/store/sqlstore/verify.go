@@ -60,7 +60,7 @@ func (r snapshot) source(ctx context.Context, key ingest.Key) (int64, error) {
 // Rows implements verify.Reader. The key of a record begins with the day of its
 // storing, so it goes through the runs of checkpoints of one day: in the order of
 // numbers, for the hub's clock may have been set back over midnight.
-func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(verify.Row) error) error {
+func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) error) error {
 	source, err := r.source(ctx, key)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(verify.Row) 
 
 // strays reads the records of a journal that stand on a day of its runs and in
 // none of them: there should be none.
-func (r snapshot) strays(ctx context.Context, source int64, runs []run, do func(verify.Row) error) error {
+func (r snapshot) strays(ctx context.Context, source int64, runs []run, do func(ingest.Row) error) error {
 	ends := make(map[int64]feedback.Seq) // of each day, how far it was read
 	between := func(day int64, after, through feedback.Seq) error {
 		rows, err := r.tx.QueryContext(ctx, "SELECT seq, body, 0, NULL FROM record WHERE day = ? AND source = ? AND seq > ? AND seq <= ? ORDER BY seq",
@@ -152,10 +152,10 @@ func (r snapshot) runs(ctx context.Context, source int64) ([]run, error) {
 	return out, rows.Err()
 }
 
-func eachRow(rows *sql.Rows, do func(verify.Row) error) error {
+func eachRow(rows *sql.Rows, do func(ingest.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
-		var row verify.Row
+		var row ingest.Row
 		var hash []byte
 		if err := rows.Scan(&row.Seq, &row.Body, &row.Bad, &hash); err != nil {
 			return err
@@ -213,6 +213,7 @@ func (r snapshot) Cells(ctx context.Context) (rollup.Delta, error) {
 
 // querier is a transaction or a pool.
 type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 

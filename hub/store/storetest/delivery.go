@@ -2,8 +2,11 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
 	"sourire/internal/visit"
+	"sourire/internal/wire"
 )
 
 // Delivery holds a store to this: any split of the same records into batches, in
@@ -114,6 +118,8 @@ type player struct {
 	single      *ingest.Ingester
 	wrap        func(ingest.Store) ingest.Store
 	plays       int
+	old         int // see scenario.Old
+	versions    int
 }
 
 func newPlayer(t *testing.T, create func(t *testing.T) Database) *player {
@@ -147,6 +153,7 @@ func (p *player) play(s scenario) error {
 		}
 	}
 	through := make([]feedback.Seq, len(devices))
+	p.old = s.Old
 	g := p.ingester()
 	for _, st := range s.Steps {
 		var batches []ingest.Batch
@@ -165,6 +172,14 @@ func (p *player) play(s scenario) error {
 			}
 			p.store = p.split.Open(p.t)
 			g = p.ingester()
+		case upgraded:
+			if p.old == 0 {
+				continue
+			}
+			var err error
+			if g, err = p.upgrade(devices); err != nil {
+				return err
+			}
 		}
 	}
 	for i, d := range devices {
@@ -175,11 +190,49 @@ func (p *player) play(s scenario) error {
 			return fmt.Errorf("the rest of %v from %d: got %+v", d.key(), through[i]+1, o)
 		}
 	}
+	if p.old > 0 { // else a replay would mend what a broken store did
+		if _, err := p.upgrade(devices); err != nil {
+			return err
+		}
+	}
 	return p.compare(devices)
 }
 
 func (p *player) ingester() *ingest.Ingester {
-	return ingest.New(p.wrap(p.store), ingest.Options{StoreID: "store", Term: p.term, Now: noon})
+	return ingest.New(p.wrap(p.store), ingest.Options{StoreID: "store", Term: p.term, Now: noon, Decode: older(p.old)})
+}
+
+// upgrade replaces the hub by one that can read every record, and lets it read
+// again what the one before could not.
+func (p *player) upgrade(devices []*device) (*ingest.Ingester, error) {
+	p.old = 0
+	g := p.ingester()
+	p.versions++
+	version := fmt.Sprint("v", p.versions)
+	outdated, err := p.store.Outdated(p.t.Context(), visit.Rule, version)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		if !slices.Contains(outdated, d.key()) {
+			continue
+		}
+		if _, err := g.Replay(p.t.Context(), p.store, d.key(), version); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// older decodes records as a hub did that could not read every n-th or so; with
+// 0 it is today's.
+func older(n int) func([]byte) (feedback.Record, error) {
+	return func(body []byte) (feedback.Record, error) {
+		if n > 0 && crc32.ChecksumIEEE(body)%uint32(n) == 0 {
+			return feedback.Record{}, errors.New("an older hub cannot read this")
+		}
+		return wire.DecodeRecord(body)
+	}
 }
 
 // batch makes the batch of a move from what is answered so far.

@@ -15,6 +15,7 @@ import (
 // which is [Ingest] in hub/store/storetest.
 type IngestStore interface {
 	ingest.Store
+	ingest.Journals
 	verify.Store
 	ID(ctx context.Context) (string, error)
 	Redraw(ctx context.Context) error
@@ -33,6 +34,8 @@ type Database struct {
 	// store knows, will be stored at that instant; Clear takes it away.
 	Obstruct func(tb testing.TB, key ingest.Key, seq feedback.Seq, at time.Time)
 	Clear    func(tb testing.TB, key ingest.Key, seq feedback.Seq, at time.Time)
+	// Age makes a journal one that an older version of the visit rule folded.
+	Age func(tb testing.TB, key ingest.Key)
 	// Comments returns the texts that are kept of a journal.
 	Comments func(tb testing.TB, key ingest.Key) map[feedback.Seq]string
 	// Refused returns how many refused payloads of a kiosk are kept, how long
@@ -52,6 +55,7 @@ func Ingest(t *testing.T, create func(t *testing.T) Database) {
 		{"Gaps", gapCases()},
 		{"Epochs", epochCases()},
 		{"Records", recordCases()},
+		{"Replay", replayCases()},
 		{"Writers", writerCases()},
 		{"Faults", faultCases()},
 	}

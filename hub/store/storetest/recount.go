@@ -110,7 +110,7 @@ func stateOf(t failer, s visit.State) string {
 
 func rowsOf(b *bench, r verify.Reader, key ingest.Key) (rows map[feedback.Seq]string, bad map[feedback.Seq]bool, err error) {
 	rows, bad = make(map[feedback.Seq]string), make(map[feedback.Seq]bool)
-	err = r.Rows(b.Context(), key, func(row verify.Row) error {
+	err = r.Rows(b.Context(), key, func(row ingest.Row) error {
 		if row.Body == nil {
 			return nil
 		}

@@ -14,6 +14,9 @@ import (
 type scenario struct {
 	Epochs []chapter
 	Steps  []step
+	// Old is what the hub is until its upgrade: one that cannot read every
+	// Old-th record or so; 0: it is new from the first.
+	Old int
 }
 
 // chapter is one epoch of one kiosk.
@@ -41,6 +44,7 @@ type step struct {
 const (
 	cacheLost = 1 + iota
 	reopened  // the store is closed and opened
+	upgraded  // the program is; it reads the journals again
 )
 
 // move is one batch: of which epoch, of which kind, and two numbers from which
@@ -78,8 +82,9 @@ func scenarios() *rapid.Generator[scenario] {
 			left -= len(c.Lines)
 			s.Epochs = append(s.Epochs, c)
 		}
+		s.Old = rapid.SampledFrom([]int{0, 0, 2, 5, 20}).Draw(t, "old")
 		for range rapid.IntRange(0, 16).Draw(t, "steps") {
-			st := step{Then: rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cacheLost, cacheLost, cacheLost, cacheLost, reopened}).Draw(t, "then")}
+			st := step{Then: rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cacheLost, cacheLost, cacheLost, cacheLost, reopened, upgraded}).Draw(t, "then")}
 			for range rapid.IntRange(1, 4).Draw(t, "moves") {
 				st.Moves = append(st.Moves, move{
 					Epoch: rapid.IntRange(0, len(s.Epochs)-1).Draw(t, "epoch"),

@@ -196,7 +196,7 @@ func readStored(ctx context.Context, hub verify.Store, report verify.Report) (ma
 	out := make(map[identity]bool)
 	err := hub.Snapshot(ctx, func(r verify.Reader) error {
 		for _, f := range report.Findings {
-			err := r.Rows(ctx, f.Source.Key, func(row verify.Row) error {
+			err := r.Rows(ctx, f.Source.Key, func(row ingest.Row) error {
 				rec, err := wire.DecodeRecord(row.Body)
 				if err != nil {
 					return nil //nolint:nilerr // verify.Run judges records
