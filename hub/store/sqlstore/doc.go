@@ -1,10 +1,10 @@
 // Package sqlstore is the hub's store: one body of SQL, today on SQLite.
 //
 // It stands at the end of the line from a finger to a row. Every consumer
-// declares the small contract that it needs (ingest.Store,
-// ingest.Journals, verify.Store, insight.Store, fleet.Store); [Store] satisfies them, one file for each, and
-// the suites of hub/store/storetest hold it to them. A verb is a transaction;
-// no transaction leaks out.
+// declares the small contract that it needs (ingest.Store, ingest.Journals,
+// verify.Store, insight.Store, fleet.Store); [Store] satisfies them, one file
+// for each, and the suites of hub/store/storetest hold it to them. A verb is a
+// transaction; no transaction leaks out.
 //
 // What survives a crash: every transaction whose verb returned nil (WAL with
 // synchronous=FULL). What may be lost: nothing that was answered.
