@@ -6,6 +6,19 @@
 // first the pages, then the link, so that nothing new comes in; then ingest,
 // which finishes the group it has begun; then the pulse, the broker, and last
 // the store, after its users.
+//
+// In the data folder, which has one owner at a time:
+//
+//	hub.db      the store
+//	kiosk-key   what kiosks show to the embedded broker
+//	last-term   under which id and term of the store this hub spoke last
+//	broker      folder of the embedded broker, a cache
+//
+// A crash costs nothing that was answered. Putting back an older hub.db costs
+// nothing either as long as the kiosks still hold what it lacks: last-term shows
+// it, the store gets a new id, and the kiosks ask and send again. Only a folder
+// that was put back as a whole, last-term included, cannot be told from one that
+// was never away; then kiosks ask when they connect or speak next.
 package app
 
 import (
@@ -206,13 +219,9 @@ func (a *App) startIngest(ctx context.Context) error {
 	if a.fleet, err = fleet.Open(ctx, a.store, a.o.Now, a.o.Log); err != nil {
 		return err
 	}
-	id, err := a.store.ID(ctx)
+	id, term, err := takeOver(ctx, a.store, a.folder.Path(lastTermName), a.o.Log)
 	if err != nil {
-		return fmt.Errorf("store id: %w", err)
-	}
-	term, err := a.store.TakeOver(ctx)
-	if err != nil {
-		return fmt.Errorf("take over the store: %w", err)
+		return err
 	}
 	var store ingest.Store = a.store
 	if a.o.WrapStore != nil {

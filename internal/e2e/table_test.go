@@ -426,15 +426,11 @@ func (r *rig) saveHub() {
 	}
 }
 
-// restoreHub puts the backup in place of the store of a stopped hub.
+// restoreHub puts the backup in place of the store of a stopped hub, as a
+// restore does: with a new id.
 func (r *rig) restoreHub() {
 	r.t.Helper()
-	r.restored = true
-	r.hub.kill()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		_ = os.Remove(r.hubFile() + suffix)
-	}
-	copyFile(r.t, r.path("backup.db"), r.hubFile())
+	r.putBack()
 	store, err := sqlstore.Open(context.Background(), r.hubFile())
 	if err != nil {
 		r.t.Fatal(err)
@@ -446,6 +442,18 @@ func (r *rig) restoreHub() {
 		r.t.Fatal(err)
 	}
 	r.startHub()
+}
+
+// putBack stops the hub and copies the backup over its store, as a person would
+// by hand.
+func (r *rig) putBack() {
+	r.t.Helper()
+	r.restored = true
+	r.hub.kill()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(r.hubFile() + suffix)
+	}
+	copyFile(r.t, r.path("backup.db"), r.hubFile())
 }
 
 // secondIngester lets a second ingester hear every request and believe that the
