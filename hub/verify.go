@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sourire/hub/app"
 	"sourire/hub/store/sqlstore"
@@ -44,6 +46,9 @@ func (cmd *verifyCmd) Run(c *console) error {
 		return err
 	}
 	defer store.Close()
+	if err := store.QuickCheck(ctx); err != nil {
+		return err
+	}
 	report, err := verify.Run(ctx, store, feedback.KioskID(cmd.Kiosk), progress(c.Err, "records read"))
 	if err != nil {
 		return err
@@ -73,12 +78,15 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 			}
 		}
 		fmt.Fprintf(c.Out, "; %s\n", verdict)
+		for _, why := range slices.Sorted(maps.Keys(f.Bad)) {
+			fmt.Fprintf(c.Out, "    in quarantine: %d × %s\n", f.Bad[why], why)
+		}
 		for _, p := range f.Problems {
 			fmt.Fprintf(c.Out, "    %s\n", p)
 		}
 	}
 	for _, p := range report.Problems {
-		fmt.Fprintf(c.Out, "roll-ups: %s\n", p)
+		fmt.Fprintln(c.Out, p)
 	}
 	if !report.OK() {
 		fmt.Fprintln(c.Out, "verify: something does not agree; keep this data folder and report it")

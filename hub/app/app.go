@@ -49,6 +49,7 @@ import (
 	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/run"
+	"sourire/internal/sqlite"
 	"sourire/internal/wire"
 )
 
@@ -80,6 +81,8 @@ type App struct {
 	fleet  *fleet.Fleet
 	board  *live.Board
 	web    net.Listener
+	// damaged takes the first error that says that the store is.
+	damaged chan error
 }
 
 // FileName is the store's file in the data folder.
@@ -101,7 +104,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Dial == nil {
 		o.Dial = link.Dial
 	}
-	a := &App{o: o, group: run.NewGroup(ctx, run.Options{Log: o.Log})}
+	a := &App{o: o, damaged: make(chan error, 1), group: run.NewGroup(ctx, run.Options{Log: o.Log})}
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.group.Stop())
 	}
@@ -146,10 +149,9 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
 	}
 	a.group.Closer("web port", func() error { _ = a.web.Close(); return nil }) // the server closes it first
-	if a.store, err = sqlstore.Open(ctx, a.folder.Path(FileName)); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return err
 	}
-	a.group.Closer("store", a.store.Close)
 	a.board = live.New(0)
 	if err := a.startBroker(); err != nil {
 		return err
@@ -158,6 +160,32 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	return a.startWeb(ctx)
+}
+
+// openStore opens the store, and refuses one that is damaged, or that is new in a
+// folder which has served before: kiosks keep what they have told only for a
+// while, so a hub that begins anew in silence loses the rest.
+func (a *App) openStore(ctx context.Context) error {
+	path := a.folder.Path(FileName)
+	info, err := os.Stat(path)
+	if missing := errors.Is(err, fs.ErrNotExist); missing || err == nil && info.Size() == 0 {
+		if last, err := os.ReadFile(a.folder.Path(lastTermName)); err == nil {
+			return fmt.Errorf("the database %s is empty or gone, and this folder has served one (%s): put it back from a backup, or remove %s to begin anew",
+				path, strings.TrimSpace(string(last)), a.folder.Path(lastTermName))
+		}
+	}
+	if a.store, err = sqlstore.Open(ctx, path); err != nil {
+		return err
+	}
+	a.group.Closer("store", a.store.Close)
+	began := time.Now()
+	if err := a.store.QuickCheck(ctx); err != nil {
+		return err
+	}
+	if took := time.Since(began); took > time.Second {
+		a.o.Log.Info("the database was checked", "took", took.Round(time.Millisecond))
+	}
+	return nil
 }
 
 func (a *App) startBroker() error {
@@ -244,14 +272,30 @@ func (a *App) startIngest(ctx context.Context) error {
 	}
 	a.group.Start("fleet", a.fleet.Run)
 	a.group.Start("ingest", a.intake.Run)
+	a.group.Start("store's health", func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-a.damaged:
+			return fmt.Errorf("the database %s is damaged: set it aside and put a backup in its place; kiosks keep their presses: %w",
+				a.folder.Path(FileName), err)
+		}
+	})
 	a.group.Start("link", a.talk.run)
 	return nil
 }
 
-// committed tells open pages which sites changed.
+// committed tells open pages which sites changed. A damaged store ends the hub:
+// nothing can be stored any more, and whoever looks after it must know.
 func (a *App) committed(_ []ingest.Batch, outcomes []ingest.Outcome) {
 	news := live.News{At: a.o.Now()}
 	for _, o := range outcomes {
+		if sqlite.IsDamaged(o.Err) {
+			select {
+			case a.damaged <- o.Err:
+			default:
+			}
+		}
 		for _, site := range o.Sites {
 			if !slices.Contains(news.Sites, site) {
 				news.Sites = append(news.Sites, site)
