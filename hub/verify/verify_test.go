@@ -143,7 +143,7 @@ func TestRun_sound(t *testing.T) {
 	if f.Made != 12 || f.Received != 7 || f.Quarantined != 1 || f.Lost != 2 || f.Presses != 3 || f.Waiting() != 3 {
 		t.Errorf("got %+v waiting %d, want 12 made, 7 received, 1 of them bad, 2 lost, 3 presses, 3 waiting", f, f.Waiting())
 	}
-	if want := map[string]int64{"this version can read it, and will when the hub is started anew": 1}; !maps.Equal(f.Bad, want) {
+	if want := map[string]int64{"rating 9 is not on scale smiley3 (0 to 2)": 1}; !maps.Equal(f.Bad, want) {
 		t.Errorf("got bad records %v, want %v", f.Bad, want)
 	}
 	if read != 14 {
