@@ -30,13 +30,29 @@
 //   - by [Journal.Fork], when the hub holds other records under the same
 //     numbers. What it does not share is appended to the new epoch again,
 //     byte for byte; only a number by which a record names a press is moved
-//     along with that press.
+//     along with that press. What was in force at that point is stated first.
 //   - when the file was found damaged. The readable records that were not known
 //     to be acknowledged are salvaged. Unlike protocol.md, which moves them into
 //     the new epoch, they keep their own epoch and numbers: where the hub has
 //     some of them already, they are repeats, and never count twice. What could
 //     not be read in between is a hole, which the hub declares as a gap; the new
 //     epoch names the old one and the last number salvaged.
+//
+// # Landmarks
+//
+// Records that say what holds from there on (a plan, a test, a cleaning, a start,
+// a clock) are written twice: once more, with the hash before them, in a table of
+// their own, where pruning leaves the last of each kind. Where the records around
+// one are gone, in a hole or pruned, [Journal.Batch] hands out the copy, under its
+// own number and in its order; so the hub, which declares a gap on either side of
+// it, counts each press behind the gap under what was asked when it was made.
+//
+// If damage took both a hole and landmarks, nobody can tell what was applied inside
+// the hole: what could be read of the landmarks is sent, and for the rest the
+// presses behind the hole count under what the hub knew before it, until the next
+// record that says otherwise. The gap is declared all the same, and the first
+// record of the next epoch says why ("damaged, and what was asked behind a gap may
+// have been something else").
 //
 // BUG(kiosk): a record that names a press (why, comment, end, gesture, stuck) is
 // dropped by a fork that leaves the press itself behind, because in the new

@@ -164,7 +164,10 @@ func (j *Journal) check(ctx context.Context) error {
 		return fmt.Errorf("%w: %s holds records of kiosk %q, and this is kiosk %q: give this one a data folder of its own, or its old id back",
 			ErrOtherKiosk, j.o.Path, kiosk, j.o.Kiosk)
 	}
-	if err := j.bound(ctx); err != nil {
+	if err := j.db.Write.QueryRowContext(ctx, "PRAGMA page_size").Scan(&j.pageSize); err != nil {
+		return err
+	}
+	if err := j.bound(ctx, j.o.MaxBytes); err != nil {
 		return err
 	}
 	if err := j.load(ctx); err != nil {
@@ -191,13 +194,10 @@ func migrate(ctx context.Context, db *sqlite.DB) error {
 }
 
 // bound tells SQLite how large the file may become.
-func (j *Journal) bound(ctx context.Context) error {
-	if err := j.db.Write.QueryRowContext(ctx, "PRAGMA page_size").Scan(&j.pageSize); err != nil {
-		return err
-	}
+func (j *Journal) bound(ctx context.Context, bytes int64) error {
 	var pages int64
 	// It never becomes less than what the file has.
-	return j.db.Write.QueryRowContext(ctx, fmt.Sprintf("PRAGMA max_page_count(%d)", j.o.MaxBytes/j.pageSize)).Scan(&pages)
+	return j.db.Write.QueryRowContext(ctx, fmt.Sprintf("PRAGMA max_page_count(%d)", bytes/j.pageSize)).Scan(&pages)
 }
 
 // load reads into memory what the file says of epochs and of this boot.
@@ -273,7 +273,7 @@ func verify(ctx context.Context, db *sqlite.DB, e Epoch) error {
 			return err
 		}
 		for _, h := range holes {
-			if h.first == want {
+			if h.first <= want && want <= h.last { // the mark may lie inside
 				want, after = h.last+1, feedback.Hash{}
 			}
 		}
