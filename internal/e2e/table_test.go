@@ -16,6 +16,7 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/internal/e2e/faultproxy"
+	"sourire/internal/e2e/summary"
 	"sourire/internal/feedback"
 	"sourire/internal/mosquittotest"
 	"sourire/internal/sqlite"
@@ -60,23 +61,10 @@ func runTable(t *testing.T, external bool) {
 	if external {
 		broker = "Mosquitto"
 	}
-	summarise("failure table, %s: cells run %d / total %d", broker, ran.Load(), len(all))
+	summary.Line("failure table, %s: cells run %d / total %d", broker, ran.Load(), len(all))
 	// go test -run may choose cells; nothing else may leave one out.
 	if chosen := flag.Lookup("test.run").Value.String(); int(ran.Load()) != len(all) && !strings.Contains(chosen, "/") {
 		t.Errorf("only %d of %d cells were run and green", ran.Load(), len(all))
-	}
-}
-
-// summarise prints a line that must not be lost among the others: go test shows
-// what a test prints only when it fails, so make test names a file for it.
-func summarise(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	fmt.Println(line)
-	if path := os.Getenv("SOURIRE_SUMMARY"); path != "" {
-		if f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
-			defer f.Close()
-			fmt.Fprintln(f, line)
-		}
 	}
 }
 
@@ -96,7 +84,7 @@ func TestTable_defects(t *testing.T) {
 			if len(problems) == 0 {
 				t.Fatalf("the table stays green with %s in cell %v", d.defect, d.cell)
 			}
-			summarise("defect %q turns the table red: %s: %.80s", d.defect, d.cell, problems[0])
+			summary.Line("defect %q turns the table red: %s: %.80s", d.defect, d.cell, problems[0])
 			if problems := runCell(t, d.cell, false, ""); len(problems) > 0 {
 				t.Errorf("and red without the defect: %v", problems)
 			}

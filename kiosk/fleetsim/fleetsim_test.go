@@ -82,7 +82,10 @@ func startTaker(t *testing.T, url string) *taker {
 
 // Links are cut in the middle of bursts, and what arrives is what the ledger
 // says, each press once.
-func TestRun_cuts(t *testing.T) {
+func TestRun_cuts(t *testing.T) { runCuts(t, 7) }
+
+// runCuts returns how often links were cut.
+func runCuts(t *testing.T, seed uint64) int64 {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	h := startTaker(t, b.URL())
 	s := settings.Defaults()
@@ -90,7 +93,7 @@ func TestRun_cuts(t *testing.T) {
 	var ledger bytes.Buffer
 	reports := 0
 	tally, err := fleetsim.Run(t.Context(), fleetsim.Options{
-		Kiosks: 4, Folder: t.TempDir(), Settings: s, Arrivals: script.Poisson(200_000), Count: 100, Seed: 7,
+		Kiosks: 4, Folder: t.TempDir(), Settings: s, Arrivals: script.Poisson(200_000), Count: 100, Seed: seed,
 		CutEvery: 200 * time.Millisecond, CutFor: 50 * time.Millisecond, Ledger: &ledger,
 		Each:     func(i int, s *settings.Settings) { s.Kiosk.Touchpoint = []string{"exit", "till"}[i%2] },
 		Progress: func(fleetsim.Tally) { reports++ },
@@ -121,4 +124,5 @@ func TestRun_cuts(t *testing.T) {
 			t.Errorf("%s arrived %d times, want once", key, got)
 		}
 	}
+	return tally.Cuts
 }
