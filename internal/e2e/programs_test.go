@@ -80,6 +80,11 @@ type shop struct {
 func openShop(t *testing.T, external bool) *shop {
 	t.Helper()
 	s := &shop{t: t, dir: t.TempDir(), web: freePort(t), openedOnDay: siteDay()}
+	t.Cleanup(func() {
+		if t.Failed() && s.hub != nil {
+			t.Logf("the last hub said:\n%s", s.hub.out)
+		}
+	})
 	s.hubProgram, s.kiosk = buildPrograms(t)
 	if external {
 		s.external = mosquittotest.Start(t, mosquittotest.Options{})
@@ -121,7 +126,7 @@ func (s *shop) serve() {
 func (s *shop) simulate(prefix string, args ...string) *program {
 	s.t.Helper()
 	return startProgram(s.t, s.kiosk, append([]string{
-		"simulate", "--prefix", prefix, "--settle", "60s", "--quiet", "--data", s.path("kiosks"), "--kiosk.site", "store-1",
+		"simulate", "--prefix", prefix, "--quiet", "--data", s.path("kiosks"), "--kiosk.site", "store-1",
 		"--hub.address", s.proxy.URL(), "--hub.key", "key", "--ledger", s.path("ledger"),
 	}, args...)...)
 }
@@ -196,7 +201,7 @@ func siteDay() string {
 func TestPrograms_killedAndCut(t *testing.T) {
 	s := openShop(t, false)
 	s.serve()
-	fleet := s.simulate("sim", "--kiosks", "3", "--per-hour", "3600", "--count", "40")
+	fleet := s.simulate("sim", "--kiosks", "3", "--per-hour", "3600", "--count", "40", "--settle", "60s")
 	ended := make(chan error, 1)
 	go func() { ended <- fleet.cmd.Wait() }()
 
