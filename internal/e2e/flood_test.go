@@ -59,13 +59,6 @@ func (f *flood) connect(t testing.TB, address, key string) {
 	}
 }
 
-// close hangs up, so that the next flood has the broker for itself.
-func (f *flood) close() {
-	for _, k := range f.kiosks {
-		k.Close()
-	}
-}
-
 // send sends everything. When a connection is lost, again makes a new one; nil
 // says that none may be lost.
 func (f *flood) send(again func(*rawkiosk.Kiosk) error) error {
