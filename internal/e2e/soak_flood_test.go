@@ -58,17 +58,13 @@ func floodShop(t *testing.T, external bool, name string) {
 		}[round]
 		other.begin(kill != nil)
 		done := make(chan error, 1)
-		var told int
 		go func() {
 			err := f.send(again)
-			heard, e := f.heard()
-			if told = heard; err == nil {
-				err = e
+			if err == nil {
+				err = f.heard()
 			}
 			if err == nil {
-				var n int
-				n, err = f.drain(again)
-				told += n
+				err = f.drain(again)
 			}
 			done <- err
 		}()
@@ -88,6 +84,7 @@ func floodShop(t *testing.T, external bool, name string) {
 		case <-time.After(5 * time.Minute):
 			t.Fatalf("round %d does not end\n%s", round, s.hub.out)
 		}
+		told := f.told()
 		waits += told
 		f.forget()
 		s.hub.running(t, "the hub")

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"sourire/internal/feedback"
@@ -26,6 +27,7 @@ type Kiosk struct {
 	acks   chan wire.Ack
 	hashes []feedback.Hash // hashes[n] after n records
 	number int64
+	told   atomic.Int64 // answers that said wait
 }
 
 // Epoch is the epoch of every raw kiosk.
@@ -57,6 +59,9 @@ func (k *Kiosk) Connect(ctx context.Context, address, key string) error {
 		Subscriptions: []string{wire.Topic(k.ID, wire.TopicAck)},
 		Handler: func(m link.Message) {
 			if a, err := wire.Decode[wire.Ack](m.Payload); err == nil {
+				if a.Refused == wire.RefusedBusy {
+					k.told.Add(1)
+				}
 				select {
 				case k.acks <- a:
 				default:
@@ -105,6 +110,10 @@ func (k *Kiosk) Send(payload []byte) error {
 	defer cancel()
 	return k.conn.Publish(ctx, link.Message{Topic: wire.Topic(k.ID, wire.TopicJournal), Payload: payload})
 }
+
+// Told returns how often the hub has told the kiosk to wait, whether or not
+// anybody waited for that answer. Any goroutine may ask.
+func (k *Kiosk) Told() int { return int(k.told.Load()) }
 
 // ErrNoAnswer says that no answer came in time.
 var ErrNoAnswer = errors.New("no answer")
