@@ -22,6 +22,7 @@ type table struct {
 	ahead     []string // lines that were read and not used
 	line      int      // of the row that was read last, the titles are 1
 	next      int      // the number of the next line
+	width     int      // cells of the titles
 }
 
 // Bounds of a row: how many lines a quoted cell may go on, and how long a line
@@ -62,6 +63,7 @@ func newTable(r io.Reader, separator rune) (*table, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("its titles: %w", err)
 	}
+	t.width = len(titles)
 	return t, titles, nil
 }
 
@@ -143,6 +145,12 @@ func (t *table) quoted(first string) ([]string, error) {
 	var more []string
 	for {
 		cells, err := split(text, t.separator)
+		if len(more) > 0 && (err != nil && !errors.Is(err, errOpenQuote) || err == nil && t.width > 0 && len(cells) != t.width) {
+			// The quote of another row has closed this one: it was meant to
+			// be no longer than a line.
+			t.push(more...)
+			return nil, errOpenQuote
+		}
 		if !errors.Is(err, errOpenQuote) {
 			return utf8Cells(cells), err
 		}

@@ -230,9 +230,12 @@ func (o *orderSeen) note(s string) {
 	if la < 1 || la > 2 || rest == "" || rest[0] != '/' && rest[0] != '-' {
 		return
 	}
-	b, lb, _ := number(rest[1:])
-	switch {
-	case lb < 1 || lb > 2:
+	b, lb, rest := number(rest[1:])
+	if lb < 1 || lb > 2 || rest == "" {
+		return
+	}
+	switch _, ly, _ := number(rest[1:]); {
+	case ly != 4:
 	case a > 12 && b <= 12:
 		o.day = true
 	case b > 12 && a <= 12:
