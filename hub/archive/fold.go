@@ -19,6 +19,7 @@ type folder struct {
 	state   visit.State
 	effects visit.Effects
 	steps   int
+	every   int // foldEvery but in tests
 	pending map[feedback.Seq]visit.Visit
 	datings map[feedback.Boot]dating
 	done    func(visit.Visit) error
@@ -32,7 +33,7 @@ type dating struct {
 }
 
 func newFolder(done func(visit.Visit) error) *folder {
-	return &folder{pending: make(map[feedback.Seq]visit.Visit), datings: make(map[feedback.Boot]dating), done: done}
+	return &folder{every: foldEvery, pending: make(map[feedback.Seq]visit.Visit), datings: make(map[feedback.Boot]dating), done: done}
 }
 
 // row takes the next row of the journal; its error says that a record that is
@@ -56,7 +57,7 @@ func (f *folder) row(row Row) (fact feedback.Fact, bad, err error) {
 		f.datings[d.Boot] = dating{d, row.Seq}
 	}
 	f.steps++
-	if f.steps%foldEvery == 0 || len(f.effects.Datings) > 0 {
+	if f.steps%f.every == 0 || len(f.effects.Datings) > 0 {
 		err = f.flush()
 	}
 	return r.Fact, nil, err
