@@ -86,7 +86,19 @@ func openArchive(t *testing.T, create func(t *testing.T) Database) ArchiveStore 
 // deliver sends journals in random pieces, of which some are lost, some claim
 // more than ever comes, and some end early.
 func deliver(rt *rapid.T, b *bench, s scenario) {
-	for _, d := range s.devices(1) {
+	devices := s.devices(1)
+	defer func() {
+		for _, d := range devices { // some say more of what they made when another epoch has begun
+			if m := b.source(d).Mark; m.Known && rapid.Bool().Draw(rt, "says more") {
+				batch := d.batch(m.Through+1, m.Through)
+				batch.Next = m.Through + 1 + feedback.Seq(rapid.IntRange(0, 9).Draw(rt, "claims"))
+				if o := b.offer(batch)[0]; o.Err != nil {
+					rt.Fatalf("got %+v", o)
+				}
+			}
+		}
+	}()
+	for _, d := range devices {
 		last := feedback.Seq(rapid.IntRange(1, int(d.last())).Draw(rt, "last"))
 		for at := feedback.Seq(0); at < last; {
 			first := at + 1
