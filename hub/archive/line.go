@@ -82,7 +82,7 @@ func (l *recordLine) append(b []byte, body []byte) []byte {
 // plain reports whether a record can stand in a line of JSON and be read from it
 // as the bytes that it is.
 func plain(body []byte) bool {
-	return len(body) > 0 && body[0] == '[' && body[len(body)-1] == ']' && bytes.IndexAny(body, "\r\n") < 0 && utf8.Valid(body) && json.Valid(body)
+	return len(body) > 0 && body[0] == '[' && body[len(body)-1] == ']' && !bytes.ContainsAny(body, "\r\n") && utf8.Valid(body) && json.Valid(body)
 }
 
 // appendText writes a text as JSON.

@@ -28,7 +28,7 @@ type Options struct {
 	fixed    *time.Location   // of all times, when the mapping names a zone
 }
 
-func (o Options) zone(m Mapping, s feedback.SiteID) *time.Location {
+func (o Options) zone(s feedback.SiteID) *time.Location {
 	if o.fixed != nil {
 		return o.fixed
 	}

@@ -59,7 +59,8 @@ func (r *rig) take(file string, m history.Mapping) (history.Report, error) {
 func (r *rig) proved(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}) (ratings, aside int64) {
+},
+) (ratings, aside int64) {
 	t.Helper()
 	report, err := verify.Run(context.Background(), r.store, "", nil)
 	if err != nil || !report.OK() {

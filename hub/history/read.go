@@ -73,14 +73,13 @@ type reading struct {
 func (r *reading) scanDates(ctx context.Context, file string) error {
 	var seen orderSeen
 	example := ""
-	sum, err := r.each(ctx, file, func(t *table, cells []string, err error) error {
-		if err != nil || len(cells) <= slices.Max(r.columns.time) {
-			return nil
-		}
-		cell := cells[r.columns.time[0]]
-		open := seen.open
-		if seen.note(cell); seen.open && !open {
-			example = cell
+	sum, err := r.each(ctx, file, func(_ *table, cells []string, bad error) error {
+		if bad == nil && len(cells) == r.columns.width {
+			cell := cells[r.columns.time[0]]
+			open := seen.open
+			if seen.note(cell); seen.open && !open {
+				example = cell
+			}
 		}
 		return nil
 	})
@@ -224,7 +223,7 @@ func (r *reading) place(cells []string) (*source, Reason, string) {
 			return s, "", ""
 		}
 	}
-	s := &source{place: p, zone: r.o.zone(r.m, p.Site), texts: []string{text}}
+	s := &source{place: p, zone: r.o.zone(p.Site), texts: []string{text}}
 	r.sources = append(r.sources, s)
 	r.by[text] = s
 	return s, "", ""

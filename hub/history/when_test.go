@@ -115,7 +115,10 @@ func TestSlug(t *testing.T) {
 		"Straße 7": "strasse-7", strings.Repeat("Abcdefghij ", 6): "abcdefghij-abcdefghij-abcdefghi-" + "xxxxxxxx",
 	} {
 		got := slug(text)
-		if len(got) > 40 || got != want && !(len(want) == 40 && got[:31] == want[:31]) {
+		if len(want) == 40 { // its end is a hash
+			got, want = got[:31], want[:31]
+		}
+		if len(slug(text)) > 40 || got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
