@@ -281,3 +281,54 @@ func TestExport_manifest(t *testing.T) {
 		t.Errorf("got %d files, the manifest names %d", len(entries), len(m.Files))
 	}
 }
+
+// breaking fails after some transactions.
+type breaking struct {
+	ingest.Store
+	left int
+}
+
+func (b *breaking) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
+	if b.left--; b.left < 0 {
+		return nil, errors.New("the disk is full")
+	}
+	return b.Store.Apply(ctx, term, changes)
+}
+
+// An import that was cut short at any transaction goes on when it is run again.
+func TestImport_cutShort(t *testing.T) {
+	from, g := open(t)
+	k := press(t, g, "k1", 4500, 2)
+	k.Press(noon().Add(5000*time.Minute), 0)
+	k.Lose()
+	k.Press(noon().Add(5001*time.Minute), 0)
+	k.Send()
+	press(t, g, "k2", 10, 2)
+	dir := export(t, from)
+	to, _ := open(t)
+	stopped := 0
+	for left := 0; ; left++ {
+		h := ingest.New(&breaking{to, min(left, 1)}, ingest.Options{StoreID: "s", Term: 1, Now: noon})
+		r, err := take(to, h, dir, archive.ImportOptions{})
+		if err == nil {
+			if r.Added() == 0 {
+				t.Error("the last run added nothing")
+			}
+			break
+		}
+		if stopped++; !strings.Contains(err.Error(), "the same command goes on") || stopped > 20 {
+			t.Fatal(err)
+		}
+	}
+	if n := records(t, to); n != 4504+13 || stopped < 5 {
+		t.Errorf("got %d records after %d stops", n, stopped)
+	}
+	again := export(t, to)
+	for _, name := range []string{"visits.csv", "rollups.csv"} {
+		a, _ := os.ReadFile(filepath.Join(dir, name))
+		b, err := os.ReadFile(filepath.Join(again, name))
+		if err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs, %v", name, err)
+		}
+	}
+}
