@@ -15,13 +15,15 @@ import (
 	"sourire/hub/verify"
 	"sourire/internal/command"
 	"sourire/internal/feedback"
+	"sourire/internal/ledger"
 	"sourire/internal/run"
 )
 
 // verifyCmd proves that what the hub shows is what the kiosks recorded.
 type verifyCmd struct {
-	Kiosk string `arg:"" optional:"" help:"Only this kiosk; roll-ups are compared when all are verified."`
-	Quiet bool   `short:"q" help:"Print nothing where everything agrees."`
+	Kiosk  string `arg:"" optional:"" help:"Only this kiosk; roll-ups are compared when all are verified."`
+	Quiet  bool   `short:"q" help:"Print nothing where everything agrees."`
+	Ledger string `placeholder:"FILE" help:"Also hold the records against a ledger of what must have arrived, as sourire-kiosk simulate writes it."`
 }
 
 // Run verifies; it may run beside a serving hub.
@@ -34,6 +36,10 @@ func (cmd *verifyCmd) Run(c *console) error {
 		if _, err := feedback.ParseKioskID(cmd.Kiosk); err != nil {
 			return command.Usage(err)
 		}
+	}
+	book, err := cmd.book()
+	if err != nil {
+		return err
 	}
 	path := filepath.Join(s.Data, app.FileName)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +59,47 @@ func (cmd *verifyCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	return cmd.print(c, report)
+	if book == nil {
+		return cmd.print(c, report)
+	}
+	found, err := verify.Compare(ctx, store, book)
+	if err != nil {
+		return err
+	}
+	return errors.Join(cmd.print(c, report), cmd.printComparison(c, found))
+}
+
+// book reads the ledger that was asked for, if any.
+func (cmd *verifyCmd) book() (*ledger.Book, error) {
+	if cmd.Ledger == "" {
+		return nil, nil
+	}
+	if cmd.Kiosk != "" {
+		return nil, command.Usage(errors.New("a ledger is compared as a whole: leave the kiosk out"))
+	}
+	file, err := os.Open(cmd.Ledger)
+	if err != nil {
+		return nil, command.Usage(fmt.Errorf("--ledger: %w", err))
+	}
+	defer file.Close() // only read
+	book, err := ledger.Read(file)
+	if err != nil {
+		return nil, command.Usage(fmt.Errorf("--ledger=%s: %w", cmd.Ledger, err))
+	}
+	return book, nil
+}
+
+func (cmd *verifyCmd) printComparison(c *console, found verify.Comparison) error {
+	if cmd.Quiet && found.OK() {
+		return nil
+	}
+	for _, sentence := range found.Sentences() {
+		fmt.Fprintf(c.Out, "ledger: %s\n", sentence)
+	}
+	if !found.OK() {
+		return command.ErrFound
+	}
+	return nil
 }
 
 func (cmd *verifyCmd) print(c *console, report verify.Report) error {

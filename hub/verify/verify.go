@@ -7,7 +7,8 @@
 //
 // The recount goes the way of hub/ingest (wire.DecodeRecord, visit.State.Step,
 // rollup.Delta) but from the first record, alone and in one piece: whatever
-// depended on splits, repeats or restarts would differ.
+// depended on splits, repeats or restarts would differ. [Compare] holds the
+// records against a ledger of what must have arrived, where there is one.
 package verify
 
 import (

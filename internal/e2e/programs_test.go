@@ -134,13 +134,13 @@ func (s *shop) simulate(prefix string, args ...string) *program {
 // pressed is what the ledger holds, by kiosk, and all together under "".
 func (s *shop) pressed() map[feedback.KioskID]int {
 	s.t.Helper()
-	entries, err := ledger.Read(s.path("ledger"))
+	book, err := ledger.Read(s.path("ledger"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	n := map[feedback.KioskID]int{"": len(entries)}
-	for _, e := range entries {
-		n[e.Kiosk]++
+	n := map[feedback.KioskID]int{"": len(book.Must)}
+	for k := range book.Must {
+		n[k.Kiosk]++
 	}
 	return n
 }

@@ -1,0 +1,176 @@
+// Package ledger is the file in which kiosks under test say what must arrive at
+// a hub.
+//
+// It stands beside the line, over both of its ends: kiosk/fleetsim writes it, a
+// line for each press that is on a kiosk's disk, and hub/verify holds a store
+// against it. A line is one JSON object:
+//
+//	{"kiosk":"sim-1","epoch":"0123456789abcdef","seq":12,"rating":2,"at":1790000000000}
+//	    a press that must be at the hub under this key; the instant in Unix milliseconds
+//	{"kiosk":…,"epoch":…,"seq":3,"rating":2,"at":…,"was":{"epoch":…,"seq":12}}
+//	    that press has another key now, for its journal went on in a new epoch
+//	{"kiosk":…,"epoch":…,"seq":20,"lost_after":14}
+//	    presses 15 to 20 went with a card: the hub had not confirmed them, and an
+//	    earlier image of the card was put in its place. They need not arrive, and
+//	    some may; the same numbers may then name other presses
+//	{"kiosk":…,"epoch":…,"seq":9,"before":true}
+//	    presses up to 9 were made before this ledger began, and are not in it
+//
+// The order of the lines of one kiosk is that in which things happened.
+//
+// What survives a crash of the writer is what it had written; a last line that was
+// cut off means nothing. The package must not know how a press travels or where
+// it is stored.
+package ledger
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"sourire/internal/feedback"
+)
+
+// Key names a record for good.
+type Key struct {
+	Kiosk feedback.KioskID
+	Epoch feedback.Epoch
+	Seq   feedback.Seq
+}
+
+// Press is a press that must be at the hub.
+type Press struct {
+	Key
+	Rating int
+	At     int64 // Unix milliseconds, 0 where nobody noted it
+}
+
+// line is one line of the file.
+type line struct {
+	Kiosk     feedback.KioskID `json:"kiosk"`
+	Epoch     feedback.Epoch   `json:"epoch"`
+	Seq       feedback.Seq     `json:"seq"`
+	Rating    *int             `json:"rating,omitempty"`
+	At        int64            `json:"at,omitempty"`
+	Was       *place           `json:"was,omitempty"`
+	LostAfter *feedback.Seq    `json:"lost_after,omitempty"`
+	Before    bool             `json:"before,omitempty"`
+}
+
+type place struct {
+	Epoch feedback.Epoch `json:"epoch"`
+	Seq   feedback.Seq   `json:"seq"`
+}
+
+func (l line) key() Key { return Key{l.Kiosk, l.Epoch, l.Seq} }
+
+// AppendPress appends the line of a press to b.
+func AppendPress(b []byte, p Press) []byte { return appendLine(b, pressLine(p)) }
+
+// AppendMove appends that a press, which was named was, is now p.
+func AppendMove(b []byte, p Press, was Key) []byte {
+	l := pressLine(p)
+	l.Was = &place{was.Epoch, was.Seq}
+	return appendLine(b, l)
+}
+
+// AppendLost appends that presses after one number and up to last's went with a
+// card.
+func AppendLost(b []byte, after feedback.Seq, last Key) []byte {
+	return appendLine(b, line{Kiosk: last.Kiosk, Epoch: last.Epoch, Seq: last.Seq, LostAfter: &after})
+}
+
+// AppendBefore appends that presses up to last are not in this ledger.
+func AppendBefore(b []byte, last Key) []byte {
+	return appendLine(b, line{Kiosk: last.Kiosk, Epoch: last.Epoch, Seq: last.Seq, Before: true})
+}
+
+func pressLine(p Press) line {
+	return line{Kiosk: p.Kiosk, Epoch: p.Epoch, Seq: p.Seq, Rating: &p.Rating, At: p.At}
+}
+
+func appendLine(b []byte, l line) []byte {
+	text, err := json.Marshal(l)
+	if err != nil {
+		panic("ledger: a line of numbers and ids cannot be encoded: " + err.Error())
+	}
+	return append(append(b, text...), '\n')
+}
+
+// Book is what a ledger says in the end.
+type Book struct {
+	Kiosks map[feedback.KioskID]bool // all that it names
+	Must   map[Key]Press             // what must be at the hub
+	Lost   map[Key][]Press           // what went with cards and may be there
+
+	before map[Key]feedback.Seq // with Seq 0: up to where it does not reach
+}
+
+// Reaches reports whether a press of one of the ledger's kiosks would be in it.
+func (b *Book) Reaches(k Key) bool {
+	return b.Kiosks[k.Kiosk] && k.Seq > b.before[Key{Kiosk: k.Kiosk, Epoch: k.Epoch}]
+}
+
+// Read reads a ledger. A last line that was cut off is left out; any other that
+// cannot be understood is an error which names it.
+func Read(from io.Reader) (*Book, error) {
+	b := &Book{
+		Kiosks: map[feedback.KioskID]bool{}, Must: map[Key]Press{}, Lost: map[Key][]Press{}, before: map[Key]feedback.Seq{},
+	}
+	in := bufio.NewReader(from)
+	for n := 1; ; n++ {
+		text, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ledger: line %d: %w", n, err)
+		}
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			return nil, fmt.Errorf("ledger: line %d is none of a ledger: %w", n, err)
+		}
+		if err := b.take(l); err != nil {
+			return nil, fmt.Errorf("ledger: line %d: %w", n, err)
+		}
+	}
+}
+
+// take takes the next line.
+func (b *Book) take(l line) error {
+	if _, err := feedback.ParseKioskID(string(l.Kiosk)); err != nil {
+		return err
+	}
+	b.Kiosks[l.Kiosk] = true
+	switch k := l.key(); {
+	case l.Before:
+		begin := Key{Kiosk: k.Kiosk, Epoch: k.Epoch}
+		b.before[begin] = max(b.before[begin], k.Seq)
+	case l.LostAfter != nil:
+		for seq := *l.LostAfter + 1; seq <= k.Seq; seq++ {
+			gone := Key{k.Kiosk, k.Epoch, seq}
+			if p, ok := b.Must[gone]; ok {
+				delete(b.Must, gone)
+				b.Lost[gone] = append(b.Lost[gone], p)
+			}
+		}
+	case l.Rating == nil:
+		return errors.New("it says neither what was pressed nor what was lost")
+	default:
+		p := Press{k, *l.Rating, l.At}
+		if l.Was != nil {
+			was := Key{k.Kiosk, l.Was.Epoch, l.Was.Seq}
+			if p.At == 0 {
+				p.At = b.Must[was].At
+			}
+			delete(b.Must, was)
+		}
+		if other, ok := b.Must[k]; ok && other.Rating != p.Rating {
+			return fmt.Errorf("record %d of epoch %v of %s is rating %d here and %d above", k.Seq, k.Epoch, k.Kiosk, p.Rating, other.Rating)
+		}
+		b.Must[k] = p
+	}
+	return nil
+}
