@@ -376,11 +376,16 @@ type Status struct {
 // Status looks at the kiosk.
 func (k *Kiosk) Status(ctx context.Context) (Status, error) {
 	stats, err := k.journal.Stats(ctx)
-	s := Status{Journal: stats, Plan: k.plans.Current()}
-	if k.uplink != nil {
-		s.Link = k.uplink.Status()
+	return Status{Journal: stats, Link: k.Link(), Plan: k.plans.Current()}, err
+}
+
+// Link tells how the conversation with the hub goes, and asks no disk; zero when
+// offline.
+func (k *Kiosk) Link() uplink.Status {
+	if k.uplink == nil {
+		return uplink.Status{}
 	}
-	return s, err
+	return k.uplink.Status()
 }
 
 // nobody is a front without a screen, lamp or sound.
