@@ -76,6 +76,7 @@ type App struct {
 	broker *broker.Broker // nil with an external broker
 	key    string         // of the kiosks
 	own    string         // the hub's password at its own broker
+	tls    *encryption    // nil: the broker speaks in the clear
 	talk   *conversation
 	intake *ingest.Intake
 	fleet  *fleet.Fleet
@@ -126,10 +127,14 @@ func (a *App) BrokerAddr() string {
 	if a.broker == nil {
 		return a.o.Settings.Broker.Address
 	}
+	if a.tls != nil {
+		return "mqtts://" + a.broker.Addr()
+	}
 	return "mqtt://" + a.broker.Addr()
 }
 
-// Key returns what kiosks show to the embedded broker.
+// Key returns what kiosks show to the embedded broker, "" where they show
+// certificates.
 func (a *App) Key() string { return a.key }
 
 // Stats counts what was taken in.
@@ -194,15 +199,20 @@ func (a *App) startBroker() error {
 	if s.Broker.Address != "" {
 		return link.CheckAddress(s.Broker.Address)
 	}
+	if a.tls, err = newEncryption(s); err != nil {
+		return err
+	}
 	if a.key, err = a.kioskKey(); err != nil {
 		return err
 	}
 	secret := make([]byte, 16)
 	_, _ = rand.Read(secret) // never fails
 	a.own = hex.EncodeToString(secret)
-	a.broker, err = broker.Start(broker.Options{
-		Addr: s.Broker.Listen, Dir: a.folder.Path("broker"), Log: a.o.Log, Authorize: a.authorize,
-	})
+	o := broker.Options{Addr: s.Broker.Listen, Dir: a.folder.Path("broker"), Log: a.o.Log, Authorize: a.authorize}
+	if a.tls != nil {
+		o.TLS = a.tls.broker
+	}
+	a.broker, err = broker.Start(o)
 	if err != nil {
 		return err
 	}
@@ -213,18 +223,25 @@ func (a *App) startBroker() error {
 // hubUser is the hub's user name at its own broker; no kiosk's id holds _.
 const hubUser = "hub_"
 
-func (a *App) authorize(username, password string) (broker.Role, bool) {
+func (a *App) authorize(who broker.Login) (broker.Role, bool) {
 	same := func(x, y string) bool { return subtle.ConstantTimeCompare([]byte(x), []byte(y)) == 1 }
-	if username == hubUser {
-		return broker.Hub(), same(password, a.own)
+	if who.Username == hubUser {
+		return broker.Hub(), same(who.Password, a.own)
 	}
-	_, err := feedback.ParseKioskID(username)
-	return broker.Kiosk(username), same(password, a.key) && err == nil
+	_, err := feedback.ParseKioskID(who.Username)
+	known := same(who.Password, a.key)
+	if a.o.Settings.Broker.ClientCAFile != "" {
+		known = who.Certificate == who.Username
+	}
+	return broker.Kiosk(who.Username), known && err == nil
 }
 
 // kioskKey returns the key of the settings, or the one in the data folder,
-// drawn at the first start.
+// drawn at the first start; "" where kiosks show certificates.
 func (a *App) kioskKey() (string, error) {
+	if a.o.Settings.Broker.ClientCAFile != "" {
+		return "", nil
+	}
 	if k := a.o.Settings.Kiosks.Key; k != "" {
 		return k, nil
 	}
@@ -265,6 +282,9 @@ func (a *App) startIngest(ctx context.Context) error {
 	target := link.Options{Address: s.Address, Username: s.Username, Password: s.Password}
 	if a.broker != nil {
 		target = link.Options{Address: a.BrokerAddr(), Username: hubUser, Password: a.own}
+		if a.tls != nil {
+			target.TLS = a.tls.hub
+		}
 	}
 	a.talk = &conversation{
 		dial: a.o.Dial, target: target, intake: a.intake, fleet: a.fleet, log: a.o.Log,

@@ -31,16 +31,16 @@ const deadline = 30 * time.Second
 
 // authorize lets "hub" and every well-formed kiosk in; the password is the name
 // and an exclamation mark.
-func authorize(username, password string) (broker.Role, bool) {
+func authorize(who broker.Login) (broker.Role, bool) {
 	switch {
-	case username == "hub" && password == "kiosk!":
-		return broker.Kiosk(username), true
-	case username == "" || password != username+"!":
+	case who.Username == "hub" && who.Password == "kiosk!":
+		return broker.Kiosk(who.Username), true
+	case who.Username == "" || who.Password != who.Username+"!":
 		return broker.Role{}, false
-	case username == "hub":
+	case who.Username == "hub":
 		return broker.Hub(), true
 	default:
-		return broker.Kiosk(username), true
+		return broker.Kiosk(who.Username), true
 	}
 }
 

@@ -114,7 +114,8 @@ func appendExamples(out []string, what string, which []string) []string {
 type comparer struct {
 	Comparison
 	book    *ledger.Book
-	seen    map[ledger.Key]bool
+	seen    map[ledger.Key]bool // what is stored under them was judged
+	here    map[ledger.Press]bool
 	bad     map[ledger.Key]bool
 	sources map[ingest.Key]Source
 	gaps    map[ingest.Key][]ingest.Gap
@@ -124,7 +125,7 @@ type comparer struct {
 // the store agrees with itself is for Run to say.
 func Compare(ctx context.Context, store Store, book *ledger.Book) (Comparison, error) {
 	c := &comparer{
-		book: book, seen: map[ledger.Key]bool{}, bad: map[ledger.Key]bool{},
+		book: book, seen: map[ledger.Key]bool{}, here: map[ledger.Press]bool{}, bad: map[ledger.Key]bool{},
 		sources: map[ingest.Key]Source{}, gaps: map[ingest.Key][]ingest.Gap{},
 	}
 	err := store.Snapshot(ctx, func(r Reader) error {
@@ -178,29 +179,46 @@ func (c *comparer) read(ctx context.Context, r Reader, s Source) error {
 
 // press takes a press that is stored.
 func (c *comparer) press(s Stored) {
-	must, ok := c.book.Must[s.Key]
+	must := c.must(s.Key)
+	is := func(p ledger.Press) bool { return p.Rating == s.Rating }
+	i := slices.IndexFunc(must, is)
 	switch {
 	case c.seen[s.Key]:
 		c.Extra = append(c.Extra, s)
-	case ok && must.Rating == s.Rating:
+	case i >= 0:
 		c.Arrived++
-		c.seen[s.Key] = true
-	case slices.ContainsFunc(c.book.Lost[s.Key], func(p ledger.Press) bool { return p.Rating == s.Rating }):
+		c.here[must[i]] = true
+	case slices.ContainsFunc(c.book.Lost[s.Key], is):
 		c.LostArrived++ // and the one that must be here is absent, if there is one
-	case ok:
+	case len(must) > 0:
 		c.Differ = append(c.Differ, s)
-		c.seen[s.Key] = true
 	case c.book.Reaches(s.Key):
 		c.Extra = append(c.Extra, s)
 	}
+	c.seen[s.Key] = true
+}
+
+// must returns what must be here under a key, the oldest first.
+func (c *comparer) must(k ledger.Key) []ledger.Press {
+	newest, ok := c.book.Must[k]
+	if !ok {
+		return nil
+	}
+	return append(slices.Clone(c.book.Beneath[k]), newest)
 }
 
 // conclude judges what was not seen.
 func (c *comparer) conclude() {
-	c.Must = int64(len(c.book.Must))
-	for k, p := range c.book.Must {
-		if !c.seen[k] {
-			c.Absent = append(c.Absent, Absent{p, c.why(k)})
+	differ := make(map[ledger.Key]bool, len(c.Differ))
+	for _, s := range c.Differ {
+		differ[s.Key] = true
+	}
+	for k := range c.book.Must {
+		for _, p := range c.must(k) {
+			c.Must++
+			if !c.here[p] && !differ[k] {
+				c.Absent = append(c.Absent, Absent{p, c.why(k)})
+			}
 		}
 	}
 	slices.SortFunc(c.Absent, func(a, b Absent) int {

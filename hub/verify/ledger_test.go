@@ -81,6 +81,11 @@ func TestCompare(t *testing.T) {
 			b.Lost[k] = []ledger.Press{b.Must[k]}
 			b.Must[k] = ledger.Press{Key: k, Rating: 1}
 		}, false, []string{"1 missing: k1 record 7", "1 had arrived"}},
+		"two of one number, before the fork": {func(m *memory, b *ledger.Book) {
+			k := key(m, "k1", 7)
+			b.Beneath = map[ledger.Key][]ledger.Press{k: {b.Must[k]}}
+			b.Must[k] = ledger.Press{Key: k, Rating: 1}
+		}, false, []string{"6 of 7 presses are here", "1 missing: k1 record 7", "(rating 1)"}},
 		"a lost press that had arrived": {func(m *memory, b *ledger.Book) {
 			k := key(m, "k1", 7)
 			b.Lost[k] = []ledger.Press{b.Must[k]}

@@ -9,14 +9,16 @@
 //	    a press that must be at the hub under this key; the instant in Unix milliseconds
 //	{"kiosk":…,"epoch":…,"seq":3,"rating":2,"at":…,"was":{"epoch":…,"seq":12}}
 //	    that press has another key now, for its journal went on in a new epoch
-//	{"kiosk":…,"epoch":…,"seq":20,"lost_after":14}
-//	    presses 15 to 20 went with a card: the hub had not confirmed them, and an
-//	    earlier image of the card was put in its place. They need not arrive, and
-//	    some may; the same numbers may then name other presses
+//	{"kiosk":…,"epoch":…,"seq":20,"rating":1,"lost":true}
+//	    that press went with a card: the hub had not confirmed it, and an earlier
+//	    image of the card was put in its place. It need not arrive, and may
 //	{"kiosk":…,"epoch":…,"seq":9,"before":true}
 //	    presses up to 9 were made before this ledger began, and are not in it
 //
-// The order of the lines of one kiosk is that in which things happened.
+// The order of the lines of one kiosk is that in which things happened. A card that
+// comes back from an image gives numbers anew that the hub may know as others: two
+// presses then have one key, until the journal of the later one goes on in a new
+// epoch. What a line says of a key it says of the newest press under it.
 //
 // What survives a crash of the writer is what it had written; a last line that was
 // cut off means nothing. The package must not know how a press travels or where
@@ -25,6 +27,7 @@ package ledger
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,14 +52,14 @@ type Press struct {
 
 // line is one line of the file.
 type line struct {
-	Kiosk     feedback.KioskID `json:"kiosk"`
-	Epoch     feedback.Epoch   `json:"epoch"`
-	Seq       feedback.Seq     `json:"seq"`
-	Rating    *int             `json:"rating,omitempty"`
-	At        int64            `json:"at,omitempty"`
-	Was       *place           `json:"was,omitempty"`
-	LostAfter *feedback.Seq    `json:"lost_after,omitempty"`
-	Before    bool             `json:"before,omitempty"`
+	Kiosk  feedback.KioskID `json:"kiosk"`
+	Epoch  feedback.Epoch   `json:"epoch"`
+	Seq    feedback.Seq     `json:"seq"`
+	Rating *int             `json:"rating,omitempty"`
+	At     int64            `json:"at,omitempty"`
+	Was    *place           `json:"was,omitempty"`
+	Lost   bool             `json:"lost,omitempty"`
+	Before bool             `json:"before,omitempty"`
 }
 
 type place struct {
@@ -76,10 +79,11 @@ func AppendMove(b []byte, p Press, was Key) []byte {
 	return appendLine(b, l)
 }
 
-// AppendLost appends that presses after one number and up to last's went with a
-// card.
-func AppendLost(b []byte, after feedback.Seq, last Key) []byte {
-	return appendLine(b, line{Kiosk: last.Kiosk, Epoch: last.Epoch, Seq: last.Seq, LostAfter: &after})
+// AppendLost appends that a press went with a card.
+func AppendLost(b []byte, p Press) []byte {
+	l := pressLine(p)
+	l.Lost = true
+	return appendLine(b, l)
 }
 
 // AppendBefore appends that presses up to last are not in this ledger.
@@ -103,7 +107,9 @@ func appendLine(b []byte, l line) []byte {
 type Book struct {
 	Kiosks map[feedback.KioskID]bool // all that it names
 	Must   map[Key]Press             // what must be at the hub
-	Lost   map[Key][]Press           // what went with cards and may be there
+	// Beneath holds what must be there too, under a number that was given anew.
+	Beneath map[Key][]Press
+	Lost    map[Key][]Press // what went with cards and may be there
 
 	before map[Key]feedback.Seq // with Seq 0: up to where it does not reach
 }
@@ -117,7 +123,8 @@ func (b *Book) Reaches(k Key) bool {
 // cannot be understood is an error which names it.
 func Read(from io.Reader) (*Book, error) {
 	b := &Book{
-		Kiosks: map[feedback.KioskID]bool{}, Must: map[Key]Press{}, Lost: map[Key][]Press{}, before: map[Key]feedback.Seq{},
+		Kiosks: map[feedback.KioskID]bool{}, Must: map[Key]Press{}, Beneath: map[Key][]Press{}, Lost: map[Key][]Press{},
+		before: map[Key]feedback.Seq{},
 	}
 	in := bufio.NewReader(from)
 	for n := 1; ; n++ {
@@ -148,29 +155,41 @@ func (b *Book) take(l line) error {
 	case l.Before:
 		begin := Key{Kiosk: k.Kiosk, Epoch: k.Epoch}
 		b.before[begin] = max(b.before[begin], k.Seq)
-	case l.LostAfter != nil:
-		for seq := *l.LostAfter + 1; seq <= k.Seq; seq++ {
-			gone := Key{k.Kiosk, k.Epoch, seq}
-			if p, ok := b.Must[gone]; ok {
-				delete(b.Must, gone)
-				b.Lost[gone] = append(b.Lost[gone], p)
-			}
-		}
 	case l.Rating == nil:
 		return errors.New("it says neither what was pressed nor what was lost")
+	case l.Lost:
+		b.pull(k)
+		b.Lost[k] = append(b.Lost[k], Press{k, *l.Rating, l.At})
 	default:
 		p := Press{k, *l.Rating, l.At}
 		if l.Was != nil {
-			was := Key{k.Kiosk, l.Was.Epoch, l.Was.Seq}
-			if p.At == 0 {
-				p.At = b.Must[was].At
-			}
-			delete(b.Must, was)
+			p.At = cmp.Or(p.At, b.pull(Key{k.Kiosk, l.Was.Epoch, l.Was.Seq}).At)
 		}
-		if other, ok := b.Must[k]; ok && other.Rating != p.Rating {
-			return fmt.Errorf("record %d of epoch %v of %s is rating %d here and %d above", k.Seq, k.Epoch, k.Kiosk, p.Rating, other.Rating)
-		}
-		b.Must[k] = p
+		b.push(p)
 	}
 	return nil
+}
+
+// push adds a press, unless it is the newest under its key said once more.
+func (b *Book) push(p Press) {
+	if newest, ok := b.Must[p.Key]; ok {
+		if newest.Rating == p.Rating && (p.At == 0 || p.At == newest.At) {
+			return
+		}
+		b.Beneath[p.Key] = append(b.Beneath[p.Key], newest)
+	}
+	b.Must[p.Key] = p
+}
+
+// pull takes the newest press under a key away.
+func (b *Book) pull(k Key) Press {
+	p := b.Must[k]
+	delete(b.Must, k)
+	if n := len(b.Beneath[k]); n > 0 {
+		b.Must[k] = b.Beneath[k][n-1]
+		if b.Beneath[k] = b.Beneath[k][:n-1]; n == 1 {
+			delete(b.Beneath, k)
+		}
+	}
+	return p
 }

@@ -27,12 +27,9 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -157,28 +154,6 @@ func newKiosk(o Options) (*Kiosk, error) {
 	var err error
 	k.link, err = linkOptions(o.Settings)
 	return k, err
-}
-
-// linkOptions says where the broker is and as whom to come.
-func linkOptions(s settings.Settings) (link.Options, error) {
-	key, err := s.Key()
-	if err != nil {
-		return link.Options{}, err
-	}
-	o := link.Options{Address: s.Hub.Address, Username: s.Kiosk.ID, Password: key}
-	if s.Hub.CAFile == "" {
-		return o, nil
-	}
-	text, err := os.ReadFile(s.Hub.CAFile)
-	if err != nil {
-		return o, fmt.Errorf("setting hub.ca_file: the certificate cannot be read: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return o, fmt.Errorf("setting hub.ca_file: %s holds no certificate in PEM: copy that of the hub's authority", s.Hub.CAFile)
-	}
-	o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return o, nil
 }
 
 // open acquires what Close gives up.

@@ -141,17 +141,10 @@ func (b *book) replaced(last map[feedback.Epoch]feedback.Seq) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var lines []byte
-	for _, e := range b.journal.Epochs() {
-		after := max(b.acked[e.ID], last[e.ID])
-		gone := int64(0)
-		for _, p := range b.waiting {
-			if p.Epoch == e.ID && p.Seq > after {
-				gone++
-			}
-		}
-		if gone > 0 {
-			lines = ledger.AppendLost(lines, after, ledger.Key{Kiosk: b.kiosk, Epoch: e.ID, Seq: e.Next - 1})
-			b.fleet.gone.Add(gone)
+	for _, p := range b.waiting {
+		if p.Seq > last[p.Epoch] {
+			lines = ledger.AppendLost(lines, p)
+			b.fleet.gone.Add(1)
 		}
 	}
 	for id, through := range b.acked {

@@ -89,7 +89,7 @@ func (f Fleet) Compare(ctx context.Context, hub verify.Store) (Sum, error) {
 	if err != nil {
 		return Sum{}, err
 	}
-	sum := Sum{Pressed: int64(len(book.Must))}
+	var sum Sum
 	sum.take(report)
 	for _, o := range others {
 		book.Kiosks[o.Kiosk] = false
@@ -104,6 +104,7 @@ func (f Fleet) Compare(ctx context.Context, hub verify.Store) (Sum, error) {
 	if err != nil {
 		return sum, err
 	}
+	sum.Pressed += found.Must
 	for _, a := range found.Absent {
 		if a.Seq > marks[ingest.Key{Kiosk: a.Kiosk, Epoch: a.Epoch}] {
 			sum.Queued++
