@@ -34,6 +34,9 @@ const (
 	// DefaultReserve bytes of the disk are left to others: when less is free,
 	// acknowledged records make room.
 	DefaultReserve = 16 << 20
+	// cacheKiB of pages are kept by each connection. An append touches a dozen
+	// pages and whatever reads goes through in order: more would only be held.
+	cacheKiB = 256
 )
 
 // Clock tells the time; *clock.System is one.
@@ -134,7 +137,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 
 // open opens and checks the file, and writes nothing but the schema.
 func open(ctx context.Context, o Options) (*Journal, error) {
-	db, err := sqlite.Open(o.Path, sqlite.Options{})
+	db, err := sqlite.Open(o.Path, sqlite.Options{CacheKiB: cacheKiB})
 	if err != nil {
 		return nil, err
 	}
