@@ -179,8 +179,10 @@ func (s *shop) agree(unnoted int64) ledger.Sum {
 	if got := pageNumber(s.t, s.web, "stored"); got != sum.Stored && siteDay() == s.openedOnDay {
 		s.t.Errorf("the page says %d stored, the hub's store %d", got, sum.Stored)
 	}
-	out, err := exec.Command(s.hubProgram, "verify", "--data", s.path("hub")).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "roll-ups equal a recount") {
+	out, err := exec.Command(s.hubProgram, "verify", "--data", s.path("hub"), "--ledger", s.path("ledger")).CombinedOutput()
+	whole := fmt.Sprintf("ledger: all %d presses are here, none missing, doubled or different", sum.Pressed)
+	if sum.Doubled == 0 && err != nil || !strings.Contains(string(out), "roll-ups equal a recount") ||
+		sum.Doubled == 0 && !strings.Contains(string(out), whole) {
 		s.t.Errorf("verify: %v\n%s", err, out)
 	}
 	return sum

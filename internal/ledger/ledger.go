@@ -13,7 +13,8 @@
 //	    that press went with a card: the hub had not confirmed it, and an earlier
 //	    image of the card was put in its place. It need not arrive, and may
 //	{"kiosk":…,"epoch":…,"seq":9,"before":true}
-//	    presses up to 9 were made before this ledger began, and are not in it
+//	    presses up to 9 were made before this ledger began, and are not in it; where
+//	    a ledger is continued, only the first such line of a kiosk says something
 //
 // The order of the lines of one kiosk is that in which things happened. A card that
 // comes back from an image gives numbers anew that the hub may know as others: two
@@ -112,6 +113,7 @@ type Book struct {
 	Lost    map[Key][]Press // what went with cards and may be there
 
 	before map[Key]feedback.Seq // with Seq 0: up to where it does not reach
+	begun  map[feedback.KioskID]bool
 }
 
 // Reaches reports whether a press of one of the ledger's kiosks would be in it.
@@ -124,7 +126,7 @@ func (b *Book) Reaches(k Key) bool {
 func Read(from io.Reader) (*Book, error) {
 	b := &Book{
 		Kiosks: map[feedback.KioskID]bool{}, Must: map[Key]Press{}, Beneath: map[Key][]Press{}, Lost: map[Key][]Press{},
-		before: map[Key]feedback.Seq{},
+		before: map[Key]feedback.Seq{}, begun: map[feedback.KioskID]bool{},
 	}
 	in := bufio.NewReader(from)
 	for n := 1; ; n++ {
@@ -154,7 +156,10 @@ func (b *Book) take(l line) error {
 	switch k := l.key(); {
 	case l.Before:
 		begin := Key{Kiosk: k.Kiosk, Epoch: k.Epoch}
-		b.before[begin] = max(b.before[begin], k.Seq)
+		if _, said := b.before[begin]; !said && !b.begun[k.Kiosk] {
+			b.before[begin] = k.Seq
+		}
+		return nil
 	case l.Rating == nil:
 		return errors.New("it says neither what was pressed nor what was lost")
 	case l.Lost:
@@ -167,6 +172,7 @@ func (b *Book) take(l line) error {
 		}
 		b.push(p)
 	}
+	b.begun[l.Kiosk] = true
 	return nil
 }
 
