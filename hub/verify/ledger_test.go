@@ -70,12 +70,18 @@ func TestCompare(t *testing.T) {
 			k := key(m, "k1", 7)
 			b.Must[k] = ledger.Press{Key: k, Rating: 2}
 		}, false, []string{"1 stored with another rating: k1 record 7", "(rating 0)"}},
-		"never pressed": {func(m *memory, b *ledger.Book) { delete(b.Must, key(m, "k1", 7)) },
-			false, []string{"1 stored and never pressed, or doubled: k1 record 7"}},
-		"stored twice": {func(m *memory, _ *ledger.Book) {
-			m.journals[0].rows = append(m.journals[0].rows, m.journals[0].rows[3])
+		"never pressed": {
+			func(m *memory, b *ledger.Book) { delete(b.Must, key(m, "k1", 7)) },
+			false,
+			[]string{"1 stored and never pressed, or doubled: k1 record 7"},
 		},
-			false, []string{"or doubled: k1 record 4"}},
+		"stored twice": {
+			func(m *memory, _ *ledger.Book) {
+				m.journals[0].rows = append(m.journals[0].rows, m.journals[0].rows[3])
+			},
+			false,
+			[]string{"or doubled: k1 record 4"},
+		},
 		"a press of a lost card came in the place of another": {func(m *memory, b *ledger.Book) {
 			k := key(m, "k1", 7)
 			b.Lost[k] = []ledger.Press{b.Must[k]}

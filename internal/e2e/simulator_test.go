@@ -148,14 +148,18 @@ func TestSimulator_certificates(t *testing.T) {
 		"of another authority": {func(s *settings.Settings) {
 			s.Hub.ClientCertFile, s.Hub.ClientKeyFile = stranger.Cert, stranger.Key
 		}, "the encrypted connection was refused: remote error: tls: unknown certificate authority"},
-		"none": {func(s *settings.Settings) { s.Hub.ClientCertFile, s.Hub.ClientKeyFile = "", "" },
-			"the encrypted connection was refused: remote error: tls: certificate required"},
+		"none": {
+			func(s *settings.Settings) { s.Hub.ClientCertFile, s.Hub.ClientKeyFile = "", "" },
+			"the encrypted connection was refused: remote error: tls: certificate required",
+		},
 		"of another kiosk": {func(s *settings.Settings) {
 			s.Hub.ClientCertFile = strings.ReplaceAll(s.Hub.ClientCertFile, "{id}", "sim-2")
 			s.Hub.ClientKeyFile = strings.ReplaceAll(s.Hub.ClientKeyFile, "{id}", "sim-2")
 		}, `sim-2.crt is the certificate of \"sim-2\", and this is kiosk \"sim-1\": copy its own`},
-		"a hub of another authority": {func(s *settings.Settings) { s.Hub.CAFile = other.File },
-			"the encrypted connection was refused: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+		"a hub of another authority": {
+			func(s *settings.Settings) { s.Hub.CAFile = other.File },
+			"the encrypted connection was refused: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log lockedBuffer

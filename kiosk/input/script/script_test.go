@@ -147,7 +147,9 @@ func TestArrivals_Nobody(t *testing.T) {
 		script.Hourly{},
 		script.Hourly{PerHour: [24]float64{3: 1e-300}},
 		script.Poisson(1e-300),
-		script.Weekly{}, script.Rush{}, script.Rush{Base: 0, Burst: 0, Minutes: []int{60}},
+		script.Weekly{},
+		script.Rush{},
+		script.Rush{Base: 0, Burst: 0, Minutes: []int{60}},
 		script.Days{Of: script.Poisson(0), Spread: 1},
 	} {
 		if at := a.Next(time.Unix(0, 0), r); !at.IsZero() {
