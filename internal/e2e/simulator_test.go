@@ -81,8 +81,8 @@ func compare(t *testing.T, data string, text *bytes.Buffer) verify.Comparison {
 	return found
 }
 
-// Everything that the simulator can do to fifty kiosks befalls them, for some
-// seconds each second; what their ledger says is at the hub, each press once.
+// Everything that the simulator can do to fifty kiosks befalls them, again and
+// again; what their ledger says is at the hub, each press once.
 func TestSimulator_faults(t *testing.T) {
 	var data string
 	hub := serveHub(t, func(s *app.Settings) { data = s.Data })
