@@ -52,7 +52,8 @@ type Source struct {
 // Finding is what was found of one journal.
 type Finding struct {
 	Source Source
-	// Made counts the records that the kiosk is known to have made, Received
+	// Made counts the records that the kiosk is known to have made (those of a
+	// closed journal that the next one repeats count there), Received
 	// those stored, Quarantined the bad ones among them, Lost those declared
 	// lost.
 	Made, Received, Quarantined, Lost int64
@@ -161,6 +162,9 @@ func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progre
 	})
 	if err != nil {
 		return c.f, err
+	}
+	if s.Closed { // what came neither here nor is lost stands in its child
+		c.f.Made = c.f.Received + c.f.Lost
 	}
 	if c.at != s.Mark.Point {
 		c.problem("the records end at %d with hash %s, the mark says %d with %s",

@@ -129,6 +129,20 @@ func store(t *testing.T, cells rollup.Delta, kiosk feedback.KioskID, facts []fee
 	return j
 }
 
+// What a closed journal did not deliver and is not declared lost was repeated by
+// its child: nobody waits for it.
+func TestRun_closed(t *testing.T) {
+	m := sound(t)
+	m.journals[0].source.Closed = true
+	report, err := verify.Run(t.Context(), m, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := report.Findings[0]; f.Made != 9 || f.Waiting() != 0 {
+		t.Errorf("got %d made and %d waiting, want 9 and 0", f.Made, f.Waiting())
+	}
+}
+
 func TestRun_sound(t *testing.T) {
 	m := sound(t)
 	var read int64
