@@ -22,6 +22,9 @@ func (cmd *pressCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := inhabited(s); err != nil {
+		return err
+	}
 	ctx, stop := run.Context()
 	defer stop()
 	k, err := app.New(ctx, app.Options{Settings: s, Offline: true, Log: slog.New(slog.NewTextHandler(c.Err, nil))})

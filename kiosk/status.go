@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -49,10 +46,10 @@ func (cmd *statusCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(s.Data, app.JournalFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no kiosk in the folder %s: name its data folder with --data", s.Data)
+	if err := inhabited(s); err != nil {
+		return err
 	}
+	path := s.Path(app.JournalFile)
 	ctx, stop := run.Context()
 	defer stop()
 	stats, err := journal.Inspect(ctx, path)
