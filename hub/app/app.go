@@ -287,7 +287,7 @@ func (a *App) startIngest(ctx context.Context) error {
 		}
 	}
 	a.talk = &conversation{
-		dial: a.o.Dial, target: target, intake: a.intake, fleet: a.fleet, log: a.o.Log,
+		dial: a.o.Dial, target: target, external: a.broker == nil, intake: a.intake, fleet: a.fleet, log: a.o.Log,
 		self: wire.Hub{V: wire.Version, Store: id, Term: term, Since: a.o.Now().UnixMilli()},
 	}
 	a.group.Start("fleet", a.fleet.Run)

@@ -22,10 +22,12 @@ import (
 type conversation struct {
 	dial   func(context.Context, link.Options) (*link.Conn, error)
 	target link.Options
-	self   wire.Hub
-	intake *ingest.Intake
-	fleet  *fleet.Fleet
-	log    *slog.Logger
+	// external says that the broker is not this hub's own, so settings name it.
+	external bool
+	self     wire.Hub
+	intake   *ingest.Intake
+	fleet    *fleet.Fleet
+	log      *slog.Logger
 
 	conn atomic.Pointer[link.Conn] // nil while there is no link
 	up   atomic.Bool
@@ -36,6 +38,12 @@ const (
 	redialFrom    = 100 * time.Millisecond
 	redialTo      = 2 * time.Second
 )
+
+// advice says which settings decide whether an external broker lets the hub in.
+var advice = link.Advice{
+	Address:     "broker.address",
+	Credentials: "broker.username and broker.password are not those of a user that the broker knows: write the hub's there",
+}
 
 // run keeps the link until ctx is done.
 func (c *conversation) run(ctx context.Context) error {
@@ -69,7 +77,11 @@ func (c *conversation) open(ctx context.Context) (*link.Conn, error) {
 		wire.EveryKiosk(wire.TopicJournal), wire.EveryKiosk(wire.TopicState), wire.EveryKiosk(wire.TopicHealth),
 	}
 	o.Handler = c.handle
-	return c.dial(ctx, o)
+	conn, err := c.dial(ctx, o)
+	if c.external {
+		err = advice.Explain(err)
+	}
+	return conn, err
 }
 
 // hold says that the hub is here and waits until the link or ctx ends.

@@ -216,7 +216,7 @@ func (k *Kiosk) newUplink() *uplink.Uplink {
 	return uplink.New(uplink.Options{
 		Kiosk: k.id, Link: k.link, Journal: j, Changed: k.journal.Changed(), Session: k.journal.NextSession,
 		HubTime: k.journal.HubTime, Birth: k.birth, Health: k.health, Plan: k.takePlan,
-		Dial: k.o.Dial, Times: k.o.Times, Log: k.o.Log,
+		Dial: dialer(k.o.Settings, k.o.Dial), Times: k.o.Times, Log: k.o.Log,
 	})
 }
 
