@@ -138,7 +138,34 @@ func (j *Journal) TakeSlowest() time.Duration {
 
 // Inspect looks at a journal that another process may be writing, and changes
 // nothing. What it says of acknowledgements is as of the last record or minute.
+// An error about damage wraps sqlite.ErrDamaged and says how it is mended: by Open.
 func Inspect(ctx context.Context, path string) (Stats, error) {
+	s, err := lookInto(ctx, path)
+	if sqlite.IsDamaged(err) {
+		err = damage{path, err}
+	}
+	return s, err
+}
+
+// damage is what whoever looks at a damaged journal is told. What SQLite says, to
+// put a backup in its place, would cost a kiosk the presses that can be read.
+type damage struct {
+	path string
+	err  error
+}
+
+// Error says what to do.
+func (d damage) Error() string {
+	return fmt.Sprintf("journal: %s is damaged: leave it where it is and start the kiosk (run): it keeps and sends what can be read, and sets the file aside", d.path)
+}
+
+// Unwrap returns ErrDamaged and what was wrong.
+func (d damage) Unwrap() []error { return []error{sqlite.ErrDamaged, d.err} }
+
+func lookInto(ctx context.Context, path string) (Stats, error) {
+	if err := checkEmptied(path); err != nil {
+		return Stats{}, err
+	}
 	db, err := sqlite.Open(path, sqlite.Options{MustExist: true, Readers: 1})
 	if err != nil {
 		return Stats{}, fmt.Errorf("journal: %w", err)
