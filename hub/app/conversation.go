@@ -31,6 +31,8 @@ type conversation struct {
 
 	conn atomic.Pointer[link.Conn] // nil while there is no link
 	up   atomic.Bool
+
+	outage link.Outage // of run's goroutine
 }
 
 const (
@@ -57,7 +59,9 @@ func (c *conversation) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to stop
 		}
-		c.log.Warn("the hub has no link to the broker and dials again", "error", err, "in", pause)
+		if c.outage.News(err) {
+			c.log.Warn("the hub has no link to the broker and dials again, every few seconds", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -100,7 +104,7 @@ func (c *conversation) hold(ctx context.Context, conn *link.Conn) error {
 		return err
 	}
 	c.up.Store(true)
-	c.log.Info("the hub is on the broker", "address", c.target.Address)
+	c.log.Info("the hub is on the broker", "address", c.target.Address, "again", c.outage.Over())
 	select {
 	case <-ctx.Done():
 		// Close is graceful, so the will stays unsaid: say it.

@@ -132,6 +132,13 @@ func causeOf(err error) error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, packets.ErrorNetworkError) {
 		err = several.Unwrap()[1]
 	}
+	// The port of this side tells nobody anything, and makes each attempt another
+	// sentence.
+	if op, ok := err.(*net.OpError); ok && op.Source != nil {
+		there := *op
+		there.Source = nil
+		err = &there
+	}
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("the other side hung up: %w", err)
 	}
