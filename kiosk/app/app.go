@@ -183,6 +183,7 @@ func (k *Kiosk) open(ctx context.Context) error {
 	}
 	k.flow = newFlow(appender, k.o)
 	if !k.o.Offline {
+		k.dropNote()
 		k.uplink = k.newUplink()
 	}
 	return k.applyPlan(ctx)
@@ -216,7 +217,7 @@ func (k *Kiosk) newUplink() *uplink.Uplink {
 	return uplink.New(uplink.Options{
 		Kiosk: k.id, Link: k.link, Journal: j, Changed: k.journal.Changed(), Session: k.journal.NextSession,
 		HubTime: k.journal.HubTime, Birth: k.birth, Health: k.health, Plan: k.takePlan,
-		Dial: dialer(k.o.Settings, k.o.Dial), Times: k.o.Times, Log: k.o.Log,
+		Dial: dialer(k.o.Settings, k.o.Dial), Times: k.o.Times, Log: k.o.Log, Told: k.noteLink,
 	})
 }
 

@@ -353,7 +353,7 @@ func TestKiosk_Run_drains(t *testing.T) {
 		source <- input.Signal{Kind: input.Press, Place: i % 3}
 	}
 	stop()
-	s, err := journal.Inspect(t.Context(), filepath.Join(o.Settings.Data, app.JournalFile))
+	s, err := journal.Inspect(t.Context(), journal.Options{Path: filepath.Join(o.Settings.Data, app.JournalFile)})
 	if err != nil || s.Presses != n {
 		t.Errorf("got %d presses, %v, want %d", s.Presses, err, n)
 	}

@@ -444,7 +444,7 @@ func TestInspect_damaged(t *testing.T) {
 			path := filepath.Join(dir, "journal.db")
 			written(t, dir, 300, 0)
 			damage(t, path)
-			_, err := journal.Inspect(t.Context(), path)
+			_, err := journal.Inspect(t.Context(), journal.Options{Path: path})
 			if !errors.Is(err, sqlite.ErrDamaged) || !strings.Contains(err.Error(), path+" is damaged: leave it where it is and start the kiosk (run)") ||
 				strings.Contains(err.Error(), "backup") {
 				t.Errorf("got %v, want it to say that a start salvages", err)

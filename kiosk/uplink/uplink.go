@@ -103,7 +103,10 @@ type Options struct {
 	// Dial opens a connection; nil means Dial.
 	Dial  func(context.Context, link.Options) (Conn, error)
 	Times Times
-	Log   *slog.Logger // nil means slog.Default()
+	// Told hears what is logged of the link: nil when the hub answers, at first and
+	// after an outage, and each reason why it is out of reach. It may be nil itself.
+	Told func(why error)
+	Log  *slog.Logger // nil means slog.Default()
 }
 
 func (o Options) withDefaults() Options {
@@ -113,6 +116,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Told == nil {
+		o.Told = func(error) {}
 	}
 	return o
 }
@@ -209,6 +215,7 @@ func (u *Uplink) trouble(err error) {
 	u.note(func(s *Status) { s.Trouble = err.Error() })
 	if u.outage.News(err) {
 		u.o.Log.Warn("the hub is out of reach, presses are kept", "why", err)
+		u.o.Told(err)
 	}
 }
 
@@ -216,6 +223,7 @@ func (u *Uplink) trouble(err error) {
 func (u *Uplink) reached() {
 	if over := u.outage.Over(); over || !u.heard {
 		u.o.Log.Info("the hub answers", "address", u.o.Link.Address, "again", over && u.heard)
+		u.o.Told(nil)
 	}
 	u.heard = true
 }
