@@ -7,6 +7,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 
@@ -43,10 +44,14 @@ func program(args []string, out, errs io.Writer) int {
 // checked returns settings that a hub can start with.
 func checked(c *console) (app.Settings, error) {
 	s, err := c.Settings()
-	if err == nil {
-		if err = s.Check(); err != nil {
-			err = command.Usage(err)
-		}
+	if err != nil {
+		return s, err
 	}
-	return s, err
+	if err := s.CheckSites(); err != nil {
+		return s, command.Usage(fmt.Errorf("%s: %w", c.File, err))
+	}
+	if err := s.Check(); err != nil {
+		return s, command.Usage(err)
+	}
+	return s, nil
 }

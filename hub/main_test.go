@@ -58,7 +58,16 @@ func TestProgram_refuses(t *testing.T) {
 		"folder in use":      {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
 		"folder is a file":   {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
 		"damaged database":   {"data = \"broken\"\n", []string{"serve"}, 1, []string{"hub.db"}},
-		"unreachable broker": {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x"}},
+		"unreachable broker": {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x", "broker.address"}},
+		"no host and port":   {"", []string{"serve", "--web.listen=8080"}, 2, []string{"setting web.listen: \"8080\" is no host:port: write 127.0.0.1:8080, or :8080"}},
+		"empty listen":       {"[web]\nlisten = \"\"\n", []string{"serve"}, 2, []string{"setting web.listen: \"\" is no host:port"}},
+		"no address":         {"", []string{"serve", "--broker.listen=300.1.1.1:1"}, 2, []string{"setting broker.listen: \"300.1.1.1:1\": 300.1.1.1 is no address"}},
+		"not our address":    {"[web]\nlisten = \"127.0.0.1:0\"\n", []string{"serve", "--broker.listen=192.0.2.1:1883"}, 1, []string{"192.0.2.1:1883", "broker.listen"}},
+		"own zone":           {"zone = \"Local\"\n", []string{"serve"}, 2, []string{"setting zone \"Local\" is no IANA time zone"}},
+		"bad site":           {"[[site]]\nid = \"a\"\n[[site]]\nid = \"Bad Site\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: in [[site]] number 2: id: ", "Bad Site"}},
+		"site twice":         {"[[site]]\nid = \"a\"\n[[site]]\nid = \"a\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a is listed twice"}},
+		"site's own zone":    {"[[site]]\nid = \"a\"\nzone = \"Local\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a: zone \"Local\""}},
+		"folder as settings": {"", []string{"serve", "--config", "broken"}, 2, []string{"settings file broken is a folder: name the file in it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -197,7 +197,10 @@ func (a *App) startBroker() error {
 	var err error
 	s := a.o.Settings
 	if s.Broker.Address != "" {
-		return link.CheckAddress(s.Broker.Address)
+		if err := link.CheckAddress(s.Broker.Address); err != nil {
+			return fmt.Errorf("setting broker.address: %w", err)
+		}
+		return nil
 	}
 	if a.tls, err = newEncryption(s); err != nil {
 		return err
@@ -214,7 +217,7 @@ func (a *App) startBroker() error {
 	}
 	a.broker, err = broker.Start(o)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; see broker.listen and data in the settings", err)
 	}
 	a.group.Closer("broker", a.broker.Close)
 	return nil

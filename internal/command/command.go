@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -31,6 +33,8 @@ type Console[T any] struct {
 	Out, Err io.Writer
 	// Settings loads the settings; its error is a usage error.
 	Settings func() (T, error)
+	// File is the settings file, which may not be there; set by Settings.
+	File string
 }
 
 // ErrFound says that a command did its work and found something wrong; what, it
@@ -44,6 +48,9 @@ type usageError struct{ error }
 
 // Unwrap returns what is wrong.
 func (e usageError) Unwrap() error { return e.error }
+
+// negative is a number that begins like a flag.
+var negative = regexp.MustCompile(`^-[0-9.]+$`)
 
 // Run runs a command line and returns its exit status: 0, 1 when the command
 // failed, 2 when the command line or a setting is wrong. commands is a pointer
@@ -65,6 +72,7 @@ func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 		if from.File == "" {
 			from.File, from.Optional = p.Config, true
 		}
+		c.File = from.File
 		s, err := setting.Load(p.Defaults, from)
 		if err != nil {
 			return s, Usage(err)
@@ -74,6 +82,9 @@ func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 	k, err := parser.Parse(args)
 	if exit >= 0 { // --help
 		return exit
+	}
+	if i := slices.IndexFunc(args, negative.MatchString); err != nil && i >= 0 {
+		err = fmt.Errorf("%s is below 0: no command takes such a number", args[i]) // the parser takes it for flags
 	}
 	if err != nil {
 		fmt.Fprintf(c.Err, "%s: %v\nTry %s --help.\n", p.Name, err, p.Name)

@@ -80,13 +80,27 @@ func readFile(from Source) (map[string]any, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the settings cannot be read: %w", err)
+		return nil, unreadable(from.File, err)
 	}
 	var tree map[string]any
 	if err := toml.Unmarshal(text, &tree); err != nil {
 		return nil, fmt.Errorf("%s is not a TOML file: %w", from.File, err)
 	}
 	return tree, nil
+}
+
+// unreadable says what to do about a settings file that is none.
+func unreadable(file string, err error) error {
+	info, statErr := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("settings file %s is not there: correct its name, or put there what config prints: %w", file, err)
+	case statErr == nil && info.IsDir():
+		return fmt.Errorf("settings file %s is a folder: name the file in it: %w", file, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("settings file %s: let this user read it: %w", file, err)
+	}
+	return fmt.Errorf("settings file %s cannot be read: %w", file, err)
 }
 
 // fromFile puts the values of a parsed file into the struct and returns what

@@ -203,8 +203,13 @@ func TestLoad_unreadableFile(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "/nowhere/kiosk.toml") {
 		t.Errorf("got %v, want fs.ErrNotExist and the path", err)
 	}
-	if _, err := setting.Load(defaults(), setting.Source{File: t.TempDir(), Optional: true}); err == nil {
-		t.Error("got nil for a folder, want an error")
+	if !strings.Contains(err.Error(), "is not there: correct its name, or put there what config prints") {
+		t.Errorf("got %v, want it to say what to do", err)
+	}
+	folder := t.TempDir()
+	_, err = setting.Load(defaults(), setting.Source{File: folder, Optional: true})
+	if err == nil || !strings.Contains(err.Error(), "settings file "+folder+" is a folder: name the file in it") {
+		t.Errorf("got %v for a folder, want an error that says so", err)
 	}
 }
 

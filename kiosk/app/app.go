@@ -200,6 +200,7 @@ func (k *Kiosk) warnOfDamage() {
 // unless it is the last that it holds.
 func (k *Kiosk) applyPlan(ctx context.Context) error {
 	plan := k.plans.Current()
+	k.warnOfLanguage(plan)
 	last, ok, err := k.journal.Plan(ctx)
 	if err != nil {
 		return err
@@ -207,6 +208,15 @@ func (k *Kiosk) applyPlan(ctx context.Context) error {
 	same := ok && last.Plan == plan.ID && last.Asked == plan.Asked
 	_, err = k.flow.do(ctx, session.NewPlan{Plan: plan.Plan, Applied: same}, k.o.Clock.Now().Since)
 	return err
+}
+
+// warnOfLanguage says when visitors see another language than the one that is set.
+func (k *Kiosk) warnOfLanguage(plan settings.Plan) {
+	base := func(tag string) string { b, _, _ := strings.Cut(strings.ToLower(tag), "-"); return b }
+	if wanted := k.o.Settings.Kiosk.Language; base(wanted) != base(plan.Language) {
+		k.o.Log.Warn("there are no words in the language of kiosk.language, visitors see another: set fr or en, or let the hub's plan bring words",
+			"wanted", wanted, "shown", plan.Language)
+	}
 }
 
 func (k *Kiosk) newUplink() *uplink.Uplink {

@@ -213,6 +213,18 @@ func TestKiosk_fullDiskSaidOnce(t *testing.T) {
 	}
 }
 
+// A language without words is told of, for visitors see another.
+func TestKiosk_languageWithoutWords(t *testing.T) {
+	for language, warned := range map[string]bool{"de": true, "fr": false, "fr-CH": false, "en": false} {
+		o, log := options(t), new(lines)
+		o.Log, o.Settings.Kiosk.Language = slog.New(slog.NewTextHandler(log, nil)), language
+		open(t, o)
+		if got := strings.Contains(log.String(), "kiosk.language"); got != warned {
+			t.Errorf("%s: got warned %v, want %v: %s", language, got, warned, log)
+		}
+	}
+}
+
 // What is not on disk is never thanked; the kiosk says that there is trouble,
 // and goes on when the disk does.
 func TestKiosk_thanksAfterDurable(t *testing.T) {
