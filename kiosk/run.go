@@ -40,6 +40,9 @@ func (cmd *runCmd) Run(c *console) error {
 	if o.Sources, err = cmd.sources(c, s); err != nil {
 		return command.Usage(err)
 	}
+	if len(cmd.Input) == 0 && len(o.Sources) == 0 && !cmd.Window {
+		o.Log.Warn("nothing can press this kiosk, for it has neither terminal nor window: give run --window or --input (--input=none if that is meant)")
+	}
 	if isTerminal(os.Stdin) {
 		o.Front = &lines{out: c.Out}
 	}
