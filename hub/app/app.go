@@ -239,29 +239,6 @@ func (a *App) authorize(who broker.Login) (broker.Role, bool) {
 	return broker.Kiosk(who.Username), known && err == nil
 }
 
-// kioskKey returns the key of the settings, or the one in the data folder,
-// drawn at the first start; "" where kiosks show certificates.
-func (a *App) kioskKey() (string, error) {
-	if a.o.Settings.Broker.ClientCAFile != "" {
-		return "", nil
-	}
-	if k := a.o.Settings.Kiosks.Key; k != "" {
-		return k, nil
-	}
-	path := a.folder.Path("kiosk-key")
-	b, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("the kiosks' key: %w", err)
-	}
-	secret := make([]byte, 16)
-	_, _ = rand.Read(secret)
-	key := hex.EncodeToString(secret)
-	return key, durable.WriteFile(path, []byte(key+"\n"), 0o600)
-}
-
 func (a *App) startIngest(ctx context.Context) error {
 	var err error
 	if a.fleet, err = fleet.Open(ctx, a.store, a.o.Now, a.o.Log); err != nil {
