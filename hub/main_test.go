@@ -125,3 +125,16 @@ func TestHelp(t *testing.T) {
 		t.Errorf("got %d, %q", status, out)
 	}
 }
+
+// What a command does not read its help does not list; the others have an example.
+func TestHelp_commands(t *testing.T) {
+	for command, settings := range map[string]bool{"serve": true, "verify": true, "export": true, "import": true, "version": false, "config": false} {
+		status, out, _ := call(t, command, "--help")
+		if got := strings.Contains(out, "SOURIRE_HUB_DATA"); status != 0 || got != settings {
+			t.Errorf("%s: got status %d and settings listed %v, want %v", command, status, got, settings)
+		}
+		if want := "sourire-hub " + command; command != "version" && !strings.Contains(out, "Example: "+want) {
+			t.Errorf("%s: got %q, want an example", command, out)
+		}
+	}
+}

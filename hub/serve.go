@@ -14,6 +14,9 @@ type serveCmd struct {
 	Verbose bool `short:"v" help:"Log every connection."`
 }
 
+// Help stands below the summary.
+func (serveCmd) Help() string { return "Example: sourire-hub serve --config=/etc/sourire-hub.toml" }
+
 // Run takes presses in and serves the pages until a signal.
 func (cmd *serveCmd) Run(c *console) error {
 	s, err := checked(c)

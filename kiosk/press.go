@@ -17,10 +17,8 @@ type pressCmd struct {
 	Rating string `arg:"" help:"Rating of the face on the scale in force, from the worst up: 0, 1 or 2 on smiley3, 1 to 5 on csat5. The keyboard of run counts faces from 1 instead."`
 }
 
-// Help stands below the flags.
-func (pressCmd) Help() string {
-	return "Example, the best face of smiley3: sourire-kiosk press 2 --data=/var/lib/sourire-kiosk"
-}
+// Help stands below the summary.
+func (pressCmd) Help() string { return "Example, the best face of smiley3: sourire-kiosk press 2" }
 
 // Run puts one press into the journal of a kiosk that does not run; the hub gets
 // it when the kiosk does.

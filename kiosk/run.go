@@ -26,6 +26,11 @@ type runCmd struct {
 	Verbose bool     `short:"v" help:"Log more."`
 }
 
+// Help stands below the summary.
+func (runCmd) Help() string {
+	return "Example: sourire-kiosk run --window --config=/etc/sourire-kiosk.toml"
+}
+
 // Run takes presses until a signal.
 func (cmd *runCmd) Run(c *console) error {
 	s, err := checked(c)

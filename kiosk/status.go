@@ -24,7 +24,7 @@ type statusCmd struct {
 	JSON bool `help:"Print JSON, for programs."`
 }
 
-// Help stands below the flags.
+// Help stands below the summary.
 func (statusCmd) Help() string { return "Example: sourire-kiosk status --data=/var/lib/sourire-kiosk" }
 
 // report is the status as JSON.

@@ -49,12 +49,29 @@ type usageError struct{ error }
 // Unwrap returns what is wrong.
 func (e usageError) Unwrap() error { return e.error }
 
+// group is the title above the settings in the help.
+const group = "Settings"
+
+// help prints the help of a command. One whose field has the tag bare reads no
+// settings, so that its help lists none.
+func help(o kong.HelpOptions, ctx *kong.Context) error {
+	if selected := ctx.Selected(); selected != nil && selected.Tag.Has("bare") {
+		for _, flag := range ctx.Model.Flags {
+			if flag.Name == "config" || flag.Group != nil && flag.Group.Title == group {
+				flag.Hidden = true
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(o, ctx)
+}
+
 // negative is a number that begins like a flag.
 var negative = regexp.MustCompile(`^-[0-9.]+$`)
 
 // Run runs a command line and returns its exit status: 0, 1 when the command
 // failed, 2 when the command line or a setting is wrong. commands is a pointer
-// to a struct that has a field for each command, tagged for the parser.
+// to a struct that has a field for each command, tagged for the parser, and with
+// bare:"" if it reads no settings.
 func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 	flags := setting.NewFlags(p.Defaults, p.EnvPrefix)
 	var cli struct {
@@ -66,7 +83,8 @@ func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 	cli.Commands = kong.Plugins{commands}
 	exit := -1
 	parser := kong.Must(&cli, kong.Name(p.Name), kong.Description(p.Description),
-		kong.Vars{"config": p.Config}, kong.Writers(c.Out, c.Err), kong.Exit(func(code int) { exit = code }))
+		kong.Vars{"config": p.Config}, kong.Help(help), kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
+		kong.Writers(c.Out, c.Err), kong.Exit(func(code int) { exit = code }))
 	c.Settings = func() (T, error) {
 		from := setting.Source{File: cli.Config, EnvPrefix: p.EnvPrefix, Environ: os.Environ(), Flags: flags.Given()}
 		if from.File == "" {
