@@ -94,7 +94,7 @@ func lifeOf(l *i18n.Language, life insight.Life) lifeData {
 	at := clockOf(l, life.Site, life.At)
 	d := lifeData{
 		Last: at.exact(life.PressedAt), Recent: life.At.Sub(life.PressedAt) < time.Minute,
-		Pressed: life.Pressed(), Stored: life.Stored, Waiting: life.Waiting, UpTo: at.at(life.UpTo),
+		Pressed: life.Stored + life.Waiting, Stored: life.Stored, Waiting: life.Waiting, UpTo: at.at(life.UpTo),
 	}
 	if life.HeldBy != "" && life.At.Sub(life.UpTo) > behindAfter {
 		d.Behind = true
