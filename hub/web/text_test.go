@@ -87,6 +87,9 @@ func composed() map[string]bool {
 	for a := visit.Counted + 1; a < visit.Asides; a++ {
 		keys["aside_"+a.String()] = true
 	}
+	for _, name := range []string{"positive", "neutral", "negative"} {
+		keys["group_"+name] = true
+	}
 	for _, name := range []string{"well", "late", "lost", "retired"} {
 		keys["condition_"+name] = true
 	}
