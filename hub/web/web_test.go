@@ -392,6 +392,23 @@ func TestServer_sumIsWhatIsStored(t *testing.T) {
 	h.get("/site/lyon").wants(t, 200, "This figure stands still", "Not shown yet+ 5")
 }
 
+// corrected is a read model that still shows two presses which are of another
+// day by now.
+type corrected struct{ web.Reader }
+
+func (r corrected) Site(ctx context.Context, id feedback.SiteID, day site.Day) (insight.View, error) {
+	v, err := r.Reader.Site(ctx, id, day)
+	v.Life.Stored -= 2
+	return v, err
+}
+
+func TestServer_sumAfterACorrection(t *testing.T) {
+	h := newHub(t, func(r web.Reader) web.Reader { return corrected{r} })
+	h.presses(h.kiosk("k1", asked("exit", "smiley3"), 0), 2, 2, 2, 2, 2)
+	h.get("/site/lyon").wants(t, 200, "Presses shown= 5", "No longer of this day− 2", "Presses stored= 3", "2 more are still shown")
+	h.get("/site/lyon?lang=fr").wants(t, 200, "Sortis de ce jour− 2", "2 de plus sont encore montrés")
+}
+
 func TestServer_badRecords(t *testing.T) {
 	h := newHub(t, nil)
 	k := h.kiosk("k1", asked("exit", "smiley3"), 0)
