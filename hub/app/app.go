@@ -392,7 +392,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		if srv.Shutdown(end) != nil {
 			_ = srv.Close()
 		}
-		<-done
+		<-done //nolint:errcheck // it was told to
 		return nil
 	}
 }

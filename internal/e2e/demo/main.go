@@ -33,8 +33,8 @@ func main() {
 	flag.StringVar(&d.bin, "bin", "bin", "folder of the programs")
 	flag.Parse()
 	ctx, stop := run.Context()
-	defer stop()
 	ok, err := d.run(ctx)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 	}
