@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"sourire/internal/migration"
 	"sourire/internal/sqlite"
 )
 
@@ -35,7 +36,7 @@ func open(ctx context.Context, db *sqlite.DB) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := sqlite.Migrations(sub)
+	steps, err := migration.Steps(sub)
 	if err != nil {
 		return nil, err
 	}
