@@ -65,7 +65,7 @@ func Start(tb testing.TB, settings ...string) *Server {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		s.Stop()
+		s.end(syscall.SIGQUIT) // at once: a polite end would still force to disk what is thrown away
 		if tb.Failed() {
 			tb.Logf("postgres said:\n%s", s.log)
 		}
@@ -127,6 +127,7 @@ func (s *Server) Configure(settings ...string) {
 		"listen_addresses = ''",
 		"unix_socket_directories = '" + s.dir + "'",
 		"max_connections = 100", "shared_buffers = 64MB", "max_wal_senders = 0", "jit = off",
+		"checkpoint_timeout = 1h", "max_wal_size = 4GB", // a database for each test is many files to force
 		"fsync = on", "full_page_writes = on", "synchronous_commit = on",
 		"log_min_messages = warning", "log_line_prefix = '%m %p '",
 	}, settings...)
@@ -203,11 +204,13 @@ func (s *Server) Exec(address, statements string) {
 }
 
 // Stop ends the server politely, its connections at once. Stopping twice is fine.
-func (s *Server) Stop() {
+func (s *Server) Stop() { s.end(syscall.SIGINT) }
+
+func (s *Server) end(how syscall.Signal) {
 	if s.cmd == nil {
 		return
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGINT) // it may have ended by itself
+	_ = s.cmd.Process.Signal(how) // it may have ended by itself
 	select {
 	case <-s.exited:
 		s.cmd = nil
