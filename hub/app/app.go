@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,8 +70,24 @@ type App struct {
 	web    net.Listener
 }
 
-// FileName is the store's file in the data folder.
+// FileName is the store's file in the data folder, unless the store is on
+// PostgreSQL.
 const FileName = "hub.db"
+
+// OpenStore opens the store that the settings name: a database on PostgreSQL, or
+// the file in the data folder, which the caller has locked or only reads.
+func OpenStore(ctx context.Context, s Settings, o sqlstore.Options) (*sqlstore.Store, error) {
+	if s.Store.Postgres != "" {
+		return sqlstore.Dial(ctx, s.Store.Postgres, o)
+	}
+	path := filepath.Join(s.Data, FileName)
+	if o.MustExist {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no hub in the folder %s: name its data folder with --data, or its database with --store.postgres", s.Data)
+		}
+	}
+	return sqlstore.Open(ctx, path)
+}
 
 // New opens the data folder, takes over the store, and starts the broker and
 // every part; pages are served from now on. On an error nothing is left behind.
@@ -133,7 +150,7 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
 	}
 	a.group.Closer("web port", func() error { _ = a.web.Close(); return nil }) // the server closes it first
-	if a.store, err = sqlstore.Open(ctx, a.folder.Path(FileName)); err != nil {
+	if a.store, err = OpenStore(ctx, s, sqlstore.Options{}); err != nil {
 		return err
 	}
 	a.group.Closer("store", a.store.Close)

@@ -16,8 +16,8 @@ import (
 	"sourire/internal/migration"
 )
 
-// DialOptions say how to dial a store.
-type DialOptions struct {
+// Options say how a store is opened.
+type Options struct {
 	MustExist bool // refuse a database that no hub has used, rather than begin there
 }
 
@@ -30,7 +30,7 @@ const connectTimeout = 10 * time.Second
 // Dial connects to the store in a PostgreSQL database and brings its schema up to
 // date. What is wrong with the address, the server or the rights is said in a
 // sentence that names the setting and never the password.
-func Dial(ctx context.Context, address string, o DialOptions) (*Store, error) {
+func Dial(ctx context.Context, address string, o Options) (*Store, error) {
 	config, err := parseAddress(address)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func parseAddress(address string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-func dial(ctx context.Context, config *pgx.ConnConfig, o DialOptions) (*Store, error) {
+func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error) {
 	d := &postgresDatabase{write: pool(config, writers, settleWriter), read: pool(config, readers, settleReader)}
 	if err := examine(ctx, d.write); err != nil {
 		return nil, errors.Join(err, d.close())

@@ -41,7 +41,7 @@ func dial(tb testing.TB, address string) *sqlstore.Store {
 
 func dialed(tb testing.TB, address string) *sqlstore.Store {
 	tb.Helper()
-	s, err := sqlstore.Dial(context.Background(), address, sqlstore.DialOptions{})
+	s, err := sqlstore.Dial(context.Background(), address, sqlstore.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
