@@ -27,20 +27,20 @@ type breaker struct {
 	broken  chan chan struct{} // to break the server; closed when that is done
 }
 
-// Apply breaks the server at any moment of commit 6, after commit 14 and before
-// its answer, before commit 22, and at any moment of commits 30 and 38.
+// Apply breaks the server at any moment of commit 20, after commit 45 and before
+// its answer, before commit 70, and at any moment of commits 95 and 120.
 func (b *breaker) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
 	b.commits++
 	done := make(chan struct{})
 	switch b.commits {
-	case 6, 30, 38:
+	case 20, 95, 120:
 		b.broken <- done
 		return b.Store.Apply(ctx, term, changes)
-	case 22:
+	case 70:
 		b.broken <- done
 		<-done
 		return b.Store.Apply(ctx, term, changes)
-	case 14:
+	case 45:
 		errs, err := b.Store.Apply(ctx, term, changes)
 		b.broken <- done
 		<-done
@@ -85,7 +85,7 @@ func TestPostgres_killed(t *testing.T) {
 		set.Hub.Address, set.Hub.Key = hub.BrokerAddr(), hub.Key()
 		tally, err := fleetsim.Run(visits, fleetsim.Options{
 			Kiosks: kiosks, Folder: dir, Settings: set, Ledger: book, Log: slog.New(slog.DiscardHandler),
-			Arrivals: script.Poisson(1500), For: 2 * time.Minute, Settle: time.Minute,
+			Arrivals: script.Poisson(2500), For: 2 * time.Minute, Settle: time.Minute,
 			Times: uplink.Times{Answer: 200 * time.Millisecond, AnswerMax: time.Second, Redial: 50 * time.Millisecond, Announce: 50 * time.Millisecond},
 		})
 		fleet <- ended{tally, err}
