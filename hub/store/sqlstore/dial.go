@@ -209,11 +209,14 @@ func host(c *pgx.ConnConfig) string {
 	return net.JoinHostPort(c.Host, fmt.Sprint(c.Port))
 }
 
-// cause returns what the driver's sentence about a connection wraps, for it
-// repeats the address.
+// cause returns why a connection failed, on one line: the driver's own sentence
+// takes several and repeats the address.
 func cause(err error) error {
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		return e
 	}
-	return err
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e
+	}
+	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
 }
