@@ -71,7 +71,7 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 		}
 	}
 	for _, p := range report.Problems {
-		fmt.Fprintf(c.Out, "roll-ups: %s\n", p)
+		fmt.Fprintf(c.Out, "store: %s\n", p)
 	}
 	if !report.OK() {
 		fmt.Fprintln(c.Out, "verify: something does not agree; keep this store and report it")

@@ -211,6 +211,12 @@ func (r snapshot) Cells(ctx context.Context) (rollup.Delta, error) {
 	return readCells(ctx, r.tx, "")
 }
 
+// Records implements verify.Reader.
+func (r snapshot) Records(ctx context.Context) (n int64, err error) {
+	err = r.tx.QueryRowContext(ctx, "SELECT count(*) FROM record").Scan(&n)
+	return n, err
+}
+
 // readCells returns the cells that a condition over cell and asked selects.
 func readCells(ctx context.Context, q querier, where string, args ...any) (rollup.Delta, error) {
 	rows, err := q.QueryContext(ctx, "SELECT site, touchpoint, survey, scale, bucket, "+strings.Join(cellColumns(), ", ")+
