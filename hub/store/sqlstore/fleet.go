@@ -1,7 +1,9 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +13,9 @@ import (
 
 // PutSightings implements fleet.Store.
 func (s *Store) PutSightings(ctx context.Context, seen []fleet.Sighting) error {
+	// Hubs that write at once take rows in one order, and so do not lock each
+	// other out; likewise in Refuse and PutSites.
+	seen = slices.SortedFunc(slices.Values(seen), func(a, b fleet.Sighting) int { return cmp.Compare(a.Kiosk, b.Kiosk) })
 	return s.d.update(ctx, func(tx *tx) error {
 		for _, k := range seen {
 			_, err := tx.ExecContext(ctx, `INSERT INTO kiosk (id, session, online, version, epoch, next, queued, heard_at, last_at)

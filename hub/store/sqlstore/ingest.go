@@ -1,11 +1,13 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/hub/ingest"
 	"sourire/internal/feedback"
@@ -172,6 +174,7 @@ const (
 
 // Refuse implements ingest.Store.
 func (s *Store) Refuse(ctx context.Context, refused []ingest.Refused) error {
+	refused = slices.SortedStableFunc(slices.Values(refused), func(a, b ingest.Refused) int { return cmp.Compare(a.Kiosk, b.Kiosk) })
 	return s.d.update(ctx, func(tx *tx) error {
 		for _, r := range refused {
 			at := r.At.UnixMilli()

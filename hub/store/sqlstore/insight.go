@@ -2,11 +2,13 @@ package sqlstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +20,7 @@ import (
 
 // PutSites implements insight.Store.
 func (s *Store) PutSites(ctx context.Context, sites []site.Site) error {
+	sites = slices.SortedFunc(slices.Values(sites), func(a, b site.Site) int { return cmp.Compare(a.ID, b.ID) })
 	return s.d.update(ctx, func(tx *tx) error {
 		for _, x := range sites {
 			_, err := tx.ExecContext(ctx, `INSERT INTO site (id, name, zone) VALUES (?, ?, ?)
