@@ -63,7 +63,19 @@ func parseAddress(address string) (*pgx.ConnConfig, error) {
 }
 
 func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error) {
-	d := &postgresDatabase{write: pool(config, writers, settleWriter), read: pool(config, readers, settleReader)}
+	s := newStore(dialect{
+		constraint: brokenConstraint,
+		verbatim:   func(text string) any { return []byte(text) },
+	})
+	s.d.writer = newPostgresWriter(&s.tables)
+	d := &postgresDatabase{
+		write: pool(config, writers, func(ctx context.Context, c *pgx.Conn) error {
+			s.forget()
+			return settleWriter(ctx, c)
+		}),
+		read: pool(config, readers, settleReader),
+	}
+	s.d.database = d
 	if err := examine(ctx, d.write); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -79,12 +91,6 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 	if err := migratePostgres(ctx, d.write); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	s := newStore(dialect{
-		database:   d,
-		constraint: brokenConstraint,
-		verbatim:   func(text string) any { return []byte(text) },
-	})
-	s.d.writer = newPostgresWriter(&s.tables)
 	if err := s.name(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}

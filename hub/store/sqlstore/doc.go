@@ -10,9 +10,9 @@
 // WAL with synchronous=FULL; a PostgreSQL server must have fsync,
 // full_page_writes and synchronous_commit, which is looked at for each connection
 // and then held for the last. A commit that was cut off is an error, made or not.
-// What may be lost: nothing that was answered, as long as the disk is there; when
-// a standby takes over that lacks the last commits, it is a restored store (see
-// [Store.Redraw]) and kiosks send again.
+// What may be lost: nothing that was answered, as long as the disk is there. When
+// a standby takes over that lacks the last commits, the next batch of a kiosk
+// finds the mark behind, and the kiosk sends again.
 //
 // # The dialect
 //

@@ -125,6 +125,14 @@ func (s *Store) remember(made fresh) {
 	maps.Copy(s.months, made.months)
 }
 
+// forget empties the caches: what is behind a new connection may be another copy,
+// where the same rows have other numbers.
+func (s *Store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked, s.sources, s.months = nil, nil, nil
+}
+
 // month is one of UTC, in which records are stored: months since the year 0.
 type month int
 
