@@ -76,7 +76,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		read: pool(config, readers, settleReader),
 	}
 	s.d.database = d
-	if err := examine(ctx, d.write); err != nil {
+	if err := examine(ctx, d.write, minVersion); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	if o.MustExist {
@@ -89,6 +89,9 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		}
 	}
 	if err := migratePostgres(ctx, d.write); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := mayMakeRoom(ctx, d.write, config.User); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	if err := s.name(ctx); err != nil {
@@ -142,8 +145,8 @@ func settleReader(ctx context.Context, c *pgx.Conn) error {
 	return err
 }
 
-// examine refuses a server that will not do.
-func examine(ctx context.Context, db *sql.DB) error {
+// examine refuses a server that will not do, or is older than oldest.
+func examine(ctx context.Context, db *sql.DB, oldest int) error {
 	var version int
 	var name, encoding string
 	var standby, schema bool
@@ -153,8 +156,8 @@ func examine(ctx context.Context, db *sql.DB) error {
 	switch {
 	case err != nil:
 		return err
-	case version < minVersion:
-		return refusal(fmt.Sprintf("the server is PostgreSQL %s and the hub needs 15 or newer: upgrade it", name))
+	case version < oldest:
+		return refusal(fmt.Sprintf("the server is PostgreSQL %s and the hub needs %d or newer: upgrade it", name, oldest/1_00_00))
 	case encoding != "UTF8":
 		return refusal(fmt.Sprintf("the database has the encoding %s: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", encoding))
 	case standby:
@@ -163,6 +166,18 @@ func examine(ctx context.Context, db *sql.DB) error {
 		return refusal("none of the schemas in the user's search_path exists: create one, or set search_path with ALTER ROLE")
 	}
 	return nil
+}
+
+// mayMakeRoom refuses a user who may write rows and make no partition: that would
+// come out in the first minute of a month.
+func mayMakeRoom(ctx context.Context, db *sql.DB, user string) error {
+	var may bool
+	err := db.QueryRowContext(ctx, `SELECT pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE')
+		FROM pg_class WHERE oid = 'record'::regclass`).Scan(&may)
+	if err == nil && !may {
+		return refusal(fmt.Sprintf("the user may not make the tables of the next months: use the user who owns the tables that are there, or say GRANT (that user) TO %s", user))
+	}
+	return err
 }
 
 // describe says in a sentence what is wrong and what to do.

@@ -111,6 +111,15 @@ func TestDial_refusesServers(t *testing.T) {
 	if tables := count(t, database, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"); tables != 0 {
 		t.Errorf("refusals have left %d tables and indexes", tables)
 	}
+	t.Run("no rights to make room", func(t *testing.T) {
+		address := server.Database()
+		if err := dialed(t, address).Close(); err != nil {
+			t.Fatal(err)
+		}
+		server.Exec(address, "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest; GRANT CREATE ON SCHEMA public TO guest")
+		name := address[strings.LastIndex(address, "/")+1 : strings.Index(address, "?")]
+		refused(t, server.URL("guest", secret, name), sqlstore.Options{}, "tables of the next months", "GRANT")
+	})
 	for _, setting := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
 		t.Run(setting+" off on the server", func(t *testing.T) {
 			server.Configure(setting + " = off")
