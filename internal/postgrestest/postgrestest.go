@@ -61,7 +61,7 @@ func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, bin: find(tb), log: new(logBuffer)}
 	var err error
-	if s.dir, err = os.MkdirTemp("", "sourire-postgres-"); err != nil { // short, for the socket's sake
+	if s.dir, err = os.MkdirTemp("", "sourire-postgres-"); err != nil { //nolint:usetesting // the path of a socket must be short, and others than root must get there
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {

@@ -46,7 +46,7 @@ type proxy struct {
 
 func startProxy(t *testing.T, server *postgrestest.Server) *proxy {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sourire-proxy-") // short, for the socket's sake
+	dir, err := os.MkdirTemp("", "sourire-proxy-") //nolint:usetesting // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
