@@ -22,7 +22,10 @@ func TestPostgres(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	t.Run("suites", func(t *testing.T) {
 		server := postgrestest.Start(t)
-		create := func(t *testing.T) storetest.Database { return onPostgres(server, server.Database()) }
+		create := func(t *testing.T) storetest.Database {
+			address, schema := server.Schema()
+			return onPostgres(server, address, schema)
+		}
 		t.Run("ingest", func(t *testing.T) { storetest.Ingest(t, create) })
 		t.Run("delivery", func(t *testing.T) { storetest.Delivery(t, create) })
 		t.Run("insight", func(t *testing.T) {
@@ -102,8 +105,8 @@ func dialed(tb testing.TB, address string) *sqlstore.Store {
 	return s
 }
 
-// onPostgres is a database of a server as the suites need it.
-func onPostgres(server *postgrestest.Server, address string) storetest.Database {
+// onPostgres is a schema of a database of a server as the suites need it.
+func onPostgres(server *postgrestest.Server, address, schema string) storetest.Database {
 	db := behind(func(tb testing.TB, do func(*sql.DB) error) {
 		tb.Helper()
 		db, err := sql.Open("pgx", address)
@@ -119,8 +122,8 @@ func onPostgres(server *postgrestest.Server, address string) storetest.Database 
 	db.Copy = func(tb testing.TB) storetest.Database {
 		tb.Helper()
 		copied := server.Database()
-		server.Exec(copied, server.Dump(address))
-		return onPostgres(server, copied)
+		server.Exec(copied, server.Dump(address, "--schema="+schema))
+		return onPostgres(server, postgrestest.In(copied, schema), schema)
 	}
 	return db
 }
