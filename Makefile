@@ -12,6 +12,7 @@ TOOL     = $(GO) tool -modfile=.tools/$(1)/go.mod $(1)
 WHOLE  := internal/e2e internal/vmtest
 WHOLES  = $(patsubst %,./%/...,$(wildcard $(WHOLE)))
 RACED   = $(shell $(GO) list ./... | grep -v -E '/($(subst $() ,|,$(WHOLE)))(/|$$)')
+SOAKED := ./internal/e2e ./kiosk/fleetsim
 SCREEN := kiosk/screen
 WINDOW := gui,x11,gles,no_emoji,migrated_fynedo
 HEADERS := x11 xcursor xrandr xi xinerama xxf86vm gl egl glesv2
@@ -41,10 +42,11 @@ test: ## the gate: install what the tests need, then run all of them
 		SOURIRE_SUMMARY=$$s $(GO) test -p 1 -timeout 15m $(WHOLES); status=$$?; cat $$s; rm -f $$s; exit $$status
 	$(if $(wildcard $(SCREEN)),CGO_ENABLED=0 $(GO) test -p 2 -tags test ./$(SCREEN)/...)
 
-soak: ## the long tier, before a capability is called done; its summary goes to internal/e2e/soak.txt
-	@s=$$(mktemp); SOURIRE_SUMMARY=$$s $(GO) test -p 1 -count=1 -timeout 12h -tags soak -run Soak ./internal/e2e; status=$$?; \
+soak: ## the long tier, under an hour, before a capability is called done; its summary goes to internal/e2e/soak.txt
+	@s=$$(mktemp); { SOURIRE_SUMMARY=$$s $(GO) test -v -p 1 -count=1 -timeout 3h -tags soak -run Soak $(SOAKED); echo $$? >$$s.status; } 2>&1 | \
+		grep --line-buffered -v -E '^ *(===|--- PASS)'; status=$$(cat $$s.status); \
 		(date -u +%Y-%m-%d; git describe --always --dirty; nproc; sort $$s | uniq -c; echo "status $$status") | tee internal/e2e/soak.txt; \
-		rm -f $$s; exit $$status
+		rm -f $$s $$s.status; exit $$status
 
 bench: ## print the figures that matter, as ratios; under two minutes
 	$(GO) run ./internal/e2e/bench
@@ -53,6 +55,7 @@ check: ## format, vet, staticcheck, lint and the laws of the tree
 	@unformatted=$$($(call TOOL,gofumpt) -l .); \
 		if [ -n "$$unformatted" ]; then echo "not in gofumpt's format:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags soak $(SOAKED)
 	$(call TOOL,staticcheck) ./...
 	$(call TOOL,golangci-lint) run
 	$(GO) test ./internal/archtest

@@ -50,6 +50,10 @@ func TestProgram_refuses(t *testing.T) {
 		"unknown flag":          {"", []string{"serve", "--web.lisen=x"}, 2, []string{"--web.lisen", "--help"}},
 		"unknown command":       {"", []string{"sevre"}, 2, []string{"sevre"}},
 		"no hub to verify":      {"", []string{"verify"}, 1, []string{"sourire-hub-data", "--data"}},
+		"no ledger":             {"", []string{"verify", "--ledger", "absent"}, 2, []string{"--ledger", "absent"}},
+		"bad ledger":            {"data = \"used\"\n", []string{"verify", "--ledger", "file"}, 2, []string{"--ledger=file", "line 1"}},
+		"ledger of one":         {"", []string{"verify", "--ledger", "file", "k1"}, 2, []string{"leave the kiosk out"}},
+		"half a certificate":    {"[broker]\ntls_cert_file = \"x\"\n", []string{"serve"}, 2, []string{"tls_key_file"}},
 		"bad kiosk":             {"", []string{"verify", "Kiosk 1"}, 2, []string{"Kiosk 1", "a-z"}},
 		"folder in use":         {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
 		"folder is a file":      {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
@@ -66,7 +70,7 @@ func TestProgram_refuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer used.Close()
-			write(t, "file", "x")
+			write(t, "file", "x\n")
 			write(t, filepath.Join("broken", "hub.db"), strings.Repeat("garbage ", 5000))
 			if c.config != "" {
 				write(t, "sourire-hub.toml", c.config)

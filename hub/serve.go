@@ -34,7 +34,7 @@ func (cmd *serveCmd) Run(c *console) error {
 	}
 	fmt.Fprintf(c.Out, "pages    http://%s/\n", hub.WebAddr())
 	fmt.Fprintf(c.Out, "broker   %s\n", hub.BrokerAddr())
-	if s.Broker.Address == "" && s.Kiosks.Key == "" {
+	if s.Broker.Address == "" && s.Kiosks.Key == "" && s.Broker.ClientCAFile == "" {
 		fmt.Fprintf(c.Out, "key      %s/kiosk-key\n", s.Data)
 	}
 	return hub.Run()

@@ -1,22 +1,27 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"sourire/hub/app"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/command"
 	"sourire/internal/feedback"
+	"sourire/internal/ledger"
 	"sourire/internal/run"
 )
 
 // verifyCmd proves that what the hub shows is what the kiosks recorded.
 type verifyCmd struct {
-	Kiosk string `arg:"" optional:"" help:"Only this kiosk; roll-ups are compared when all are verified."`
-	Quiet bool   `short:"q" help:"Print nothing where everything agrees."`
+	Kiosk  string `arg:"" optional:"" help:"Only this kiosk; roll-ups are compared when all are verified."`
+	Quiet  bool   `short:"q" help:"Print nothing where everything agrees."`
+	Ledger string `placeholder:"FILE" help:"Also hold the records against a ledger of what must have arrived, as sourire-kiosk simulate writes it."`
 }
 
 // Run verifies; it may run beside a serving hub.
@@ -30,6 +35,10 @@ func (cmd *verifyCmd) Run(c *console) error {
 			return command.Usage(err)
 		}
 	}
+	book, err := cmd.book()
+	if err != nil {
+		return err
+	}
 	ctx, stop := run.Context()
 	defer stop()
 	store, err := app.OpenStore(ctx, s, sqlstore.Options{MustExist: true})
@@ -37,11 +46,54 @@ func (cmd *verifyCmd) Run(c *console) error {
 		return err
 	}
 	defer store.Close()
+	if err := store.QuickCheck(ctx); err != nil {
+		return err
+	}
 	report, err := verify.Run(ctx, store, feedback.KioskID(cmd.Kiosk), progress(c.Err, "records read"))
 	if err != nil {
 		return err
 	}
-	return cmd.print(c, report)
+	if book == nil {
+		return cmd.print(c, report)
+	}
+	found, err := verify.Compare(ctx, store, book)
+	if err != nil {
+		return err
+	}
+	return errors.Join(cmd.print(c, report), cmd.printComparison(c, found))
+}
+
+// book reads the ledger that was asked for, if any.
+func (cmd *verifyCmd) book() (*ledger.Book, error) {
+	if cmd.Ledger == "" {
+		return nil, nil
+	}
+	if cmd.Kiosk != "" {
+		return nil, command.Usage(errors.New("a ledger is compared as a whole: leave the kiosk out"))
+	}
+	file, err := os.Open(cmd.Ledger)
+	if err != nil {
+		return nil, command.Usage(fmt.Errorf("--ledger: %w", err))
+	}
+	defer file.Close() // only read
+	book, err := ledger.Read(file)
+	if err != nil {
+		return nil, command.Usage(fmt.Errorf("--ledger=%s: %w", cmd.Ledger, err))
+	}
+	return book, nil
+}
+
+func (cmd *verifyCmd) printComparison(c *console, found verify.Comparison) error {
+	if cmd.Quiet && found.OK() {
+		return nil
+	}
+	for _, sentence := range found.Sentences() {
+		fmt.Fprintf(c.Out, "ledger: %s\n", sentence)
+	}
+	if !found.OK() {
+		return command.ErrFound
+	}
+	return nil
 }
 
 func (cmd *verifyCmd) print(c *console, report verify.Report) error {
@@ -66,12 +118,15 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 			}
 		}
 		fmt.Fprintf(c.Out, "; %s\n", verdict)
+		for _, why := range slices.Sorted(maps.Keys(f.Bad)) {
+			fmt.Fprintf(c.Out, "    in quarantine: %d × %s\n", f.Bad[why], why)
+		}
 		for _, p := range f.Problems {
 			fmt.Fprintf(c.Out, "    %s\n", p)
 		}
 	}
 	for _, p := range report.Problems {
-		fmt.Fprintf(c.Out, "store: %s\n", p)
+		fmt.Fprintln(c.Out, p)
 	}
 	if !report.OK() {
 		fmt.Fprintln(c.Out, "verify: something does not agree; keep this store and report it")

@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
-	"time"
 
 	"sourire/internal/command"
 	"sourire/internal/feedback"
@@ -23,7 +21,7 @@ import (
 
 // runCmd runs a kiosk.
 type runCmd struct {
-	Input   []string `placeholder:"INPUT" help:"What presses: keyboard (the default at a terminal), none, script:FILE, poisson:PER_HOUR, every:DURATION or hourly:FILE. May be given more than once."`
+	Input   []string `placeholder:"INPUT" help:"What presses: keyboard (the default at a terminal), none, script:FILE, poisson:PER_HOUR, every:DURATION, hourly:FILE or rush:BASE+BURST@MINUTES. May be given more than once."`
 	Window  bool     `help:"Show the faces in a window."`
 	Verbose bool     `short:"v" help:"Log more."`
 }
@@ -102,6 +100,9 @@ func newSource(name string, scale feedback.Scale, errs io.Writer) (input.Source,
 		}
 		defer file.Close() // only read
 		return script.ParseList(file)
+	case "poisson", "every", "hourly", "rush":
+	default:
+		return nil, fmt.Errorf("%q is not known: choose keyboard, none, script:FILE, poisson:PER_HOUR, every:DURATION, hourly:FILE or rush:BASE+BURST@MINUTES", kind)
 	}
 	arrivals, err := newArrivals(kind, argument)
 	if err != nil {
@@ -112,34 +113,6 @@ func newSource(name string, scale feedback.Scale, errs io.Writer) (input.Source,
 		weights[i] = float64(i + 1)
 	}
 	return script.New(script.Options{Arrivals: arrivals, Faces: weights, Seed: rand.Uint64()})
-}
-
-// newArrivals returns a model of when visitors come.
-func newArrivals(kind, argument string) (script.Arrivals, error) {
-	switch kind {
-	case "poisson":
-		perHour, err := strconv.ParseFloat(argument, 64)
-		if err != nil || !(perHour > 0) {
-			return nil, fmt.Errorf("%q is no number of visitors an hour: write poisson:30", argument)
-		}
-		return script.Poisson(perHour), nil
-	case "every":
-		d, err := time.ParseDuration(argument)
-		if err != nil || d <= 0 {
-			return nil, fmt.Errorf("%q is no time between visitors: write every:10s", argument)
-		}
-		return script.Constant(d), nil
-	case "hourly":
-		file, err := os.Open(argument)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close() // only read
-		hours, err := script.ReadHourly(file)
-		hours.Zone = time.Local
-		return hours, err
-	}
-	return nil, fmt.Errorf("%q is not known: choose keyboard, none, script:FILE, poisson:PER_HOUR, every:DURATION or hourly:FILE", kind)
 }
 
 // isTerminal reports whether a person may be typing there.

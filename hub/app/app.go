@@ -6,6 +6,19 @@
 // first the pages, then the link, so that nothing new comes in; then ingest,
 // which finishes the group it has begun; then the pulse, the broker, and last
 // the store, after its users.
+//
+// In the data folder, which has one owner at a time:
+//
+//	hub.db      the store
+//	kiosk-key   what kiosks show to the embedded broker
+//	last-term   under which id and term of the store this hub spoke last
+//	broker      folder of the embedded broker, a cache
+//
+// A crash costs nothing that was answered. Putting back an older hub.db costs
+// nothing either as long as the kiosks still hold what it lacks: last-term shows
+// it, the store gets a new id, and the kiosks ask and send again. Only a folder
+// that was put back as a whole, last-term included, cannot be told from one that
+// was never away; then kiosks ask when they connect or speak next.
 package app
 
 import (
@@ -37,6 +50,7 @@ import (
 	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/run"
+	"sourire/internal/sqlite"
 	"sourire/internal/wire"
 )
 
@@ -63,11 +77,14 @@ type App struct {
 	broker *broker.Broker // nil with an external broker
 	key    string         // of the kiosks
 	own    string         // the hub's password at its own broker
+	tls    *encryption    // nil: the broker speaks in the clear
 	talk   *conversation
 	intake *ingest.Intake
 	fleet  *fleet.Fleet
 	board  *live.Board
 	web    net.Listener
+	// damaged takes the first error that says that the store is.
+	damaged chan error
 }
 
 // FileName is the store's file in the data folder, unless the store is on
@@ -105,7 +122,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Dial == nil {
 		o.Dial = link.Dial
 	}
-	a := &App{o: o, group: run.NewGroup(ctx, run.Options{Log: o.Log})}
+	a := &App{o: o, damaged: make(chan error, 1), group: run.NewGroup(ctx, run.Options{Log: o.Log})}
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.group.Stop())
 	}
@@ -127,10 +144,14 @@ func (a *App) BrokerAddr() string {
 	if a.broker == nil {
 		return a.o.Settings.Broker.Address
 	}
+	if a.tls != nil {
+		return "mqtts://" + a.broker.Addr()
+	}
 	return "mqtt://" + a.broker.Addr()
 }
 
-// Key returns what kiosks show to the embedded broker.
+// Key returns what kiosks show to the embedded broker, "" where they show
+// certificates.
 func (a *App) Key() string { return a.key }
 
 // Stats counts what was taken in.
@@ -150,10 +171,9 @@ func (a *App) start(ctx context.Context) error {
 		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
 	}
 	a.group.Closer("web port", func() error { _ = a.web.Close(); return nil }) // the server closes it first
-	if a.store, err = OpenStore(ctx, s, sqlstore.Options{}); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return err
 	}
-	a.group.Closer("store", a.store.Close)
 	a.board = live.New(0)
 	if err := a.startBroker(); err != nil {
 		return err
@@ -164,11 +184,46 @@ func (a *App) start(ctx context.Context) error {
 	return a.startWeb(ctx)
 }
 
+// openStore opens the store, and refuses one that is damaged, or that is new in a
+// folder which has served before: kiosks keep what they have told only for a
+// while, so a hub that begins anew in silence loses the rest.
+func (a *App) openStore(ctx context.Context) error {
+	last, err := os.ReadFile(a.folder.Path(lastTermName))
+	served := err == nil
+	path := a.folder.Path(FileName)
+	if served && a.o.Settings.Store.Postgres == "" {
+		info, err := os.Stat(path)
+		if missing := errors.Is(err, fs.ErrNotExist); missing || err == nil && info.Size() == 0 {
+			return fmt.Errorf("the database %s is empty or gone, and this folder has served one (%s): put it back from a backup, or remove %s to begin anew",
+				path, strings.TrimSpace(string(last)), a.folder.Path(lastTermName))
+		}
+	}
+	a.store, err = OpenStore(ctx, a.o.Settings, sqlstore.Options{MustExist: served})
+	if errors.Is(err, sqlstore.ErrUnused) {
+		return fmt.Errorf("%w; this folder has served one (%s): put it back from a backup, or remove %s to begin anew",
+			err, strings.TrimSpace(string(last)), a.folder.Path(lastTermName))
+	} else if err != nil {
+		return err
+	}
+	a.group.Closer("store", a.store.Close)
+	began := time.Now()
+	if err := a.store.QuickCheck(ctx); err != nil {
+		return err
+	}
+	if took := time.Since(began); took > time.Second {
+		a.o.Log.Info("the database was checked", "took", took.Round(time.Millisecond))
+	}
+	return nil
+}
+
 func (a *App) startBroker() error {
 	var err error
 	s := a.o.Settings
 	if s.Broker.Address != "" {
 		return link.CheckAddress(s.Broker.Address)
+	}
+	if a.tls, err = newEncryption(s); err != nil {
+		return err
 	}
 	if a.key, err = a.kioskKey(); err != nil {
 		return err
@@ -176,9 +231,11 @@ func (a *App) startBroker() error {
 	secret := make([]byte, 16)
 	_, _ = rand.Read(secret) // never fails
 	a.own = hex.EncodeToString(secret)
-	a.broker, err = broker.Start(broker.Options{
-		Addr: s.Broker.Listen, Dir: a.folder.Path("broker"), Log: a.o.Log, Authorize: a.authorize,
-	})
+	o := broker.Options{Addr: s.Broker.Listen, Dir: a.folder.Path("broker"), Log: a.o.Log, Authorize: a.authorize}
+	if a.tls != nil {
+		o.TLS = a.tls.broker
+	}
+	a.broker, err = broker.Start(o)
 	if err != nil {
 		return err
 	}
@@ -189,18 +246,25 @@ func (a *App) startBroker() error {
 // hubUser is the hub's user name at its own broker; no kiosk's id holds _.
 const hubUser = "hub_"
 
-func (a *App) authorize(username, password string) (broker.Role, bool) {
+func (a *App) authorize(who broker.Login) (broker.Role, bool) {
 	same := func(x, y string) bool { return subtle.ConstantTimeCompare([]byte(x), []byte(y)) == 1 }
-	if username == hubUser {
-		return broker.Hub(), same(password, a.own)
+	if who.Username == hubUser {
+		return broker.Hub(), same(who.Password, a.own)
 	}
-	_, err := feedback.ParseKioskID(username)
-	return broker.Kiosk(username), same(password, a.key) && err == nil
+	_, err := feedback.ParseKioskID(who.Username)
+	known := same(who.Password, a.key)
+	if a.o.Settings.Broker.ClientCAFile != "" {
+		known = who.Certificate == who.Username
+	}
+	return broker.Kiosk(who.Username), known && err == nil
 }
 
 // kioskKey returns the key of the settings, or the one in the data folder,
-// drawn at the first start.
+// drawn at the first start; "" where kiosks show certificates.
 func (a *App) kioskKey() (string, error) {
+	if a.o.Settings.Broker.ClientCAFile != "" {
+		return "", nil
+	}
 	if k := a.o.Settings.Kiosks.Key; k != "" {
 		return k, nil
 	}
@@ -223,13 +287,9 @@ func (a *App) startIngest(ctx context.Context) error {
 	if a.fleet, err = fleet.Open(ctx, a.store, a.o.Now, a.o.Log); err != nil {
 		return err
 	}
-	id, err := a.store.ID(ctx)
+	id, term, err := takeOver(ctx, a.store, a.folder.Path(lastTermName), a.o.Log)
 	if err != nil {
-		return fmt.Errorf("store id: %w", err)
-	}
-	term, err := a.store.TakeOver(ctx)
-	if err != nil {
-		return fmt.Errorf("take over the store: %w", err)
+		return err
 	}
 	var store ingest.Store = a.store
 	if a.o.WrapStore != nil {
@@ -245,6 +305,9 @@ func (a *App) startIngest(ctx context.Context) error {
 	target := link.Options{Address: s.Address, Username: s.Username, Password: s.Password}
 	if a.broker != nil {
 		target = link.Options{Address: a.BrokerAddr(), Username: hubUser, Password: a.own}
+		if a.tls != nil {
+			target.TLS = a.tls.hub
+		}
 	}
 	a.talk = &conversation{
 		dial: a.o.Dial, target: target, intake: a.intake, fleet: a.fleet, log: a.o.Log,
@@ -252,14 +315,30 @@ func (a *App) startIngest(ctx context.Context) error {
 	}
 	a.group.Start("fleet", a.fleet.Run)
 	a.group.Start("ingest", a.intake.Run)
+	a.group.Start("store's health", func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-a.damaged:
+			return fmt.Errorf("the database %s is damaged: set it aside and put a backup in its place; kiosks keep their presses: %w",
+				a.folder.Path(FileName), err)
+		}
+	})
 	a.group.Start("link", a.talk.run)
 	return nil
 }
 
-// committed tells open pages which sites changed.
+// committed tells open pages which sites changed. A damaged store ends the hub:
+// nothing can be stored any more, and whoever looks after it must know.
 func (a *App) committed(_ []ingest.Batch, outcomes []ingest.Outcome) {
 	news := live.News{At: a.o.Now()}
 	for _, o := range outcomes {
+		if sqlite.IsDamaged(o.Err) {
+			select {
+			case a.damaged <- o.Err:
+			default:
+			}
+		}
 		for _, site := range o.Sites {
 			if !slices.Contains(news.Sites, site) {
 				news.Sites = append(news.Sites, site)

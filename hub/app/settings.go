@@ -23,6 +23,10 @@ type Settings struct {
 		Address  string `toml:"address" help:"Address of an external broker, mqtt://host:port or mqtts://host:port. With it, no broker is embedded."`
 		Username string `toml:"username" help:"User name of the hub at the external broker."`
 		Password string `toml:"password" help:"Password of the hub at the external broker."`
+
+		TLSCertFile  string `toml:"tls_cert_file" help:"PEM file with the embedded broker's certificate, and those between it and its authority. With it kiosks connect to mqtts://, and only so."`
+		TLSKeyFile   string `toml:"tls_key_file" help:"PEM file with the key of that certificate."`
+		ClientCAFile string `toml:"client_ca_file" help:"PEM file of the authority that signs the kiosks' certificates. With it a kiosk shows, in the place of the key, a certificate whose common name is its id."`
 	} `toml:"broker" help:"Where kiosks and hub meet."`
 	Kiosks struct {
 		Key string `toml:"key" help:"Key that kiosks show to the embedded broker. Empty: one is drawn at the first start and kept in the file kiosk-key of the data folder."`
@@ -55,6 +59,9 @@ func (s Settings) Check() error {
 	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "" {
 		return fmt.Errorf("setting zone %q is no IANA time zone: write one like Europe/Paris", s.Zone)
 	}
+	if err := s.checkTLS(); err != nil {
+		return err
+	}
 	seen := make(map[string]bool)
 	for _, site := range s.Sites {
 		if _, err := feedback.ParseSiteID(site.ID); err != nil {
@@ -70,6 +77,19 @@ func (s Settings) Check() error {
 		if _, err := time.LoadLocation(site.Zone); err != nil {
 			return fmt.Errorf("[[site]] %s: zone %q is no IANA time zone: write one like Europe/Paris", site.ID, site.Zone)
 		}
+	}
+	return nil
+}
+
+func (s Settings) checkTLS() error {
+	b := s.Broker
+	switch {
+	case (b.TLSCertFile == "") != (b.TLSKeyFile == ""):
+		return fmt.Errorf("settings broker.tls_cert_file and broker.tls_key_file belong together: give both or none")
+	case b.ClientCAFile != "" && b.TLSCertFile == "":
+		return fmt.Errorf("setting broker.client_ca_file is of no use without broker.tls_cert_file: kiosks show certificates over TLS only")
+	case b.TLSCertFile != "" && b.Address != "":
+		return fmt.Errorf("settings broker.address and broker.tls_cert_file are both given: an external broker has certificates of its own, keep one")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"strings"
 	"sync"
 
@@ -74,7 +75,7 @@ func (r Role) permissions() *server.Permissions {
 // door decides who comes in. The server calls Check from the connections' own
 // goroutines.
 type door struct {
-	authorize func(username, password string) (Role, bool)
+	authorize func(Login) (Role, bool)
 	server    *server.Server // set before the server starts
 
 	mu        sync.Mutex
@@ -86,13 +87,21 @@ type door struct {
 // Check implements server.Authentication.
 func (d *door) Check(c server.ClientAuthentication) bool {
 	opts := c.GetOpts()
-	role, ok := d.authorize(opts.Username, opts.Password)
+	role, ok := d.authorize(Login{opts.Username, opts.Password, commonName(c.GetTLSConnectionState())})
 	clientID := d.clientID(c.GetID())
 	if ok = ok && role.mayBe(clientID); ok {
 		c.RegisterUser(&server.User{Username: opts.Username, Permissions: role.permissions()})
 	}
 	d.count(ok, clientID, c.GetID())
 	return ok
+}
+
+// commonName returns whom a verified client certificate names, "" without one.
+func commonName(state *tls.ConnectionState) string {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return ""
+	}
+	return state.VerifiedChains[0][0].Subject.CommonName
 }
 
 // count notes a decision, and whether another connection with the same client

@@ -60,13 +60,13 @@ type Options struct {
 	// and touches nothing else in it.
 	Dir string
 
-	// TLS makes the port speak TLS only.
+	// TLS makes the port speak TLS only. Where it wants client certificates,
+	// Login.Certificate says whose was shown.
 	TLS *tls.Config
 
 	// Authorize says who may come in, as what. It is called from many
 	// goroutines and a slow one holds up only the connection it is asked about.
-	// Username and password are empty where a client gave none.
-	Authorize func(username, password string) (Role, bool)
+	Authorize func(Login) (Role, bool)
 
 	// MaxConns, MaxPayload, MaxPending and MaxStore default to the constants
 	// above.
@@ -77,6 +77,12 @@ type Options struct {
 
 	// Log defaults to silence.
 	Log *slog.Logger
+}
+
+// Login is who a client says it is; what it did not say is empty.
+type Login struct {
+	Username, Password string
+	Certificate        string // common name of its certificate, which was verified
 }
 
 // Broker is a running broker.

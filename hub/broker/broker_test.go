@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sourire/hub/broker"
+	"sourire/internal/certtest"
 	"sourire/internal/link"
 )
 
@@ -31,16 +32,16 @@ const deadline = 30 * time.Second
 
 // authorize lets "hub" and every well-formed kiosk in; the password is the name
 // and an exclamation mark.
-func authorize(username, password string) (broker.Role, bool) {
+func authorize(who broker.Login) (broker.Role, bool) {
 	switch {
-	case username == "hub" && password == "kiosk!":
-		return broker.Kiosk(username), true
-	case username == "" || password != username+"!":
+	case who.Username == "hub" && who.Password == "kiosk!":
+		return broker.Kiosk(who.Username), true
+	case who.Username == "" || who.Password != who.Username+"!":
 		return broker.Role{}, false
-	case username == "hub":
+	case who.Username == "hub":
 		return broker.Hub(), true
 	default:
-		return broker.Kiosk(username), true
+		return broker.Kiosk(who.Username), true
 	}
 }
 
@@ -535,6 +536,42 @@ func TestBroker_TLS(t *testing.T) {
 	if c, err := link.Dial(within(t), options(b, "k2")); err == nil {
 		c.Close()
 		t.Error("a connection in the clear was accepted")
+	}
+}
+
+// The broker tells whose certificate was shown, once it has verified it.
+func TestBroker_clientCertificates(t *testing.T) {
+	ca := certtest.New(t)
+	logins := make(chan broker.Login, 1)
+	b := start(t, broker.Options{
+		TLS: &tls.Config{
+			Certificates: []tls.Certificate{certtest.Load(t, ca.Server(t, "127.0.0.1"))},
+			ClientAuth:   tls.VerifyClientCertIfGiven, ClientCAs: ca.Pool(),
+		},
+		Authorize: func(l broker.Login) (broker.Role, bool) {
+			logins <- l
+			return broker.Kiosk(l.Username), true
+		},
+	})
+	o := options(b, "k1")
+	o.Address = "mqtts://" + b.Addr()
+	for _, want := range []string{"", "the name in it"} {
+		o.TLS = &tls.Config{RootCAs: ca.Pool()}
+		if want != "" {
+			o.TLS.Certificates = []tls.Certificate{certtest.Load(t, ca.Client(t, want))}
+		}
+		c, err := link.Dial(within(t), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if got := <-logins; got != (broker.Login{Username: "k1", Password: "k1!", Certificate: want}) {
+			t.Errorf("got %+v, want the certificate %q", got, want)
+		}
+	}
+	o.TLS.Certificates = []tls.Certificate{certtest.Load(t, certtest.New(t).Client(t, "k1"))}
+	if _, err := link.Dial(within(t), o); !errors.Is(err, link.ErrTLS) {
+		t.Errorf("got %v with a certificate of another authority, want %v", err, link.ErrTLS)
 	}
 }
 

@@ -42,10 +42,16 @@ const (
 	maxGroup   = 5_000  // records in one transaction
 	maxBusy    = 4_096  // kiosks waiting to be told to wait
 	maxWait    = 20     // seconds
+
+	// Payloads that cannot be read, in one transaction, and the bytes at which
+	// it takes no more: it holds up the good ones behind it by some 10 ms.
+	maxUnreadable      = 500
+	maxUnreadableBytes = 1 << 20
 )
 
 // Intake receives the payloads of …/journal, groups whatever waits into one
-// transaction, and answers after its commit.
+// transaction, and what cannot be read into another behind it, and answers after
+// the commit.
 type Intake struct {
 	o       IntakeOptions
 	waiting chan payload
@@ -61,7 +67,21 @@ type payload struct {
 	bytes []byte
 }
 
-type group struct{ batches []Batch }
+// group is what goes into the store together: the batches in one transaction,
+// what cannot be read in another.
+type group struct {
+	batches    []Batch
+	records    int
+	unreadable []Refused
+	bytes      int // in unreadable
+}
+
+func (g *group) empty() bool { return len(g.batches)+len(g.unreadable) == 0 }
+
+func (g *group) full() bool {
+	return g.records >= maxGroup || len(g.batches) >= maxGroup ||
+		len(g.unreadable) >= maxUnreadable || g.bytes >= maxUnreadableBytes
+}
 
 type answer struct {
 	kiosk feedback.KioskID
@@ -150,47 +170,54 @@ func (in *Intake) Run(ctx context.Context) error {
 // gather decodes what waits, while the writer waits for the disk.
 func (in *Intake) gather(ctx context.Context) {
 	var g group
-	records := 0
 	for {
 		out := in.groups
-		if len(g.batches) == 0 {
+		if g.empty() {
 			out = nil
 		}
 		from := in.waiting
-		if records >= maxGroup || len(g.batches) >= maxGroup {
+		if g.full() {
 			from = nil
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case out <- g:
-			g, records = group{}, 0
+			g = group{}
 		case p := <-from:
 			in.bytes.Add(-int64(len(p.bytes)))
 			b, err := wire.DecodeBatch(p.bytes)
 			if err != nil {
-				in.unreadable(ctx, p, err)
+				in.stats.unreadable.Add(1)
+				g.unreadable = append(g.unreadable, Refused{
+					Kiosk: p.kiosk, At: in.o.Ingester.o.Now(), Refusal: wire.RefusedUnreadable, Why: err.Error(), Payload: p.bytes,
+				})
+				g.bytes += len(p.bytes)
 				continue
 			}
 			g.batches = append(g.batches, Batch{Kiosk: p.kiosk, Batch: b})
-			records += len(b.Records)
+			g.records += len(b.Records)
 		}
 	}
 }
 
-func (in *Intake) unreadable(ctx context.Context, p payload, why error) {
-	in.stats.unreadable.Add(1)
-	in.o.Log.Warn("a payload cannot be read", "kiosk", p.kiosk, "why", why)
-	err := in.o.Store.Refuse(ctx, []Refused{{
-		Kiosk: p.kiosk, At: in.o.Ingester.o.Now(), Refusal: wire.RefusedUnreadable, Why: why.Error(), Payload: p.bytes,
-	}})
-	if err != nil {
-		in.o.Log.Error("a refused payload could not be kept", "kiosk", p.kiosk, "error", err)
+// refuse keeps what cannot be read and says so to those who sent it. One line of
+// the log speaks for a group: a client that sends nothing else must not fill it.
+func (in *Intake) refuse(ctx context.Context, unreadable []Refused) {
+	if len(unreadable) == 0 {
+		return
 	}
-	if re, ok := wire.PeekRe(p.bytes); ok {
-		ack := in.o.Ingester.answer(Batch{Kiosk: p.kiosk, Batch: wire.Batch{Re: re}}, 0)
-		ack.Refused, ack.Why = wire.RefusedUnreadable, why.Error()
-		in.reply(p.kiosk, ack)
+	first := unreadable[0]
+	in.o.Log.Warn("payloads cannot be read", "payloads", len(unreadable), "kiosk of the first", first.Kiosk, "why", first.Why)
+	if err := in.o.Store.Refuse(ctx, unreadable); err != nil {
+		in.o.Log.Error("refused payloads could not be kept", "payloads", len(unreadable), "error", err)
+	}
+	for _, r := range unreadable {
+		if re, ok := wire.PeekRe(r.Payload); ok {
+			ack := in.o.Ingester.answer(Batch{Kiosk: r.Kiosk, Batch: wire.Batch{Re: re}}, 0)
+			ack.Refused, ack.Why = r.Refusal, r.Why
+			in.reply(r.Kiosk, ack)
+		}
 	}
 }
 
@@ -223,11 +250,15 @@ func (in *Intake) write(ctx context.Context) error {
 		case g := <-in.groups:
 			// A group that has begun is finished: stopping in the middle of a
 			// commit gains nothing.
-			outcomes := in.o.Ingester.Ingest(context.WithoutCancel(ctx), g.batches)
-			in.stats.groups.Add(1)
-			if err := in.settle(g.batches, outcomes); err != nil {
-				return err
+			finish := context.WithoutCancel(ctx)
+			if len(g.batches) > 0 {
+				outcomes := in.o.Ingester.Ingest(finish, g.batches)
+				in.stats.groups.Add(1)
+				if err := in.settle(g.batches, outcomes); err != nil {
+					return err
+				}
 			}
+			in.refuse(finish, g.unreadable) // the good ones first
 		}
 	}
 }

@@ -29,8 +29,10 @@ type memory struct {
 	refused []ingest.Refused
 	groups  []int // changes in each Apply
 	records []int // records in each Apply
+	refuses []int // payloads in each Refuse
 	fails   error
 	gate    chan struct{} // if not nil, each Apply waits for a value
+	commit  time.Duration // what a commit takes
 }
 
 func newMemory() *memory { return &memory{marks: make(map[ingest.Key]ingest.Mark)} }
@@ -57,6 +59,7 @@ func (m *memory) Apply(_ context.Context, _ int64, changes []ingest.Change) ([]e
 	if m.gate != nil {
 		<-m.gate
 	}
+	<-time.After(m.commit)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fails != nil {
@@ -72,8 +75,13 @@ func (m *memory) Apply(_ context.Context, _ int64, changes []ingest.Change) ([]e
 }
 
 func (m *memory) Refuse(_ context.Context, refused []ingest.Refused) error {
+	<-time.After(m.commit)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.refuses = append(m.refuses, len(refused))
+	if m.fails != nil {
+		return m.fails
+	}
 	m.refused = append(m.refused, refused...)
 	return nil
 }
@@ -250,6 +258,82 @@ func TestIntake_unreadable(t *testing.T) {
 		}
 		if s := r.intake.Stats(); s.Unreadable != 3 {
 			t.Errorf("got %+v, want 3 unreadable", s)
+		}
+		r.end(context.Canceled)
+	})
+}
+
+// Garbage is refused in groups: who sends a lot of it holds up the others by a
+// few commits, not by one for each payload.
+func TestIntake_unreadableInGroups(t *testing.T) {
+	const garbage, every = 2000, 20 // a good one behind every 20
+	long := strings.Repeat("x", 63<<10)
+	for name, tt := range map[string]struct {
+		n, commits int // at most: two for each group, the first good one and the last
+		text       string
+	}{
+		"short": {garbage, 2 + 2*4, ""},
+		"long":  {garbage / 10, 2 + 2*12, long}, // 17 of 63 KiB are 1 MiB
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil)
+				r.store.commit = 5 * time.Millisecond
+				r.run()
+				r.intake.Offer("first", payload(t, 1))
+				synctest.Wait() // the disk is busy
+				began := time.Now()
+				for i := range tt.n {
+					r.intake.Offer("bad", fmt.Appendf(nil, `{"re":["n",%d],"v":9,"x":"%s"}`, i, tt.text))
+					if i%every == every-1 {
+						r.intake.Offer(id(i), payload(t, 1))
+					}
+				}
+				for r.intake.Stats().Unreadable < int64(tt.n) || len(r.answers(id(tt.n-1))) == 0 || len(r.answers("bad")) < tt.n {
+					<-time.After(time.Millisecond)
+					if time.Since(began) > time.Hour {
+						t.Fatal("they are never answered")
+					}
+				}
+				commits := len(r.store.groups) + len(r.store.refuses)
+				t.Logf("%d unreadable payloads: %d refusals, %d commits, %v", tt.n, len(r.store.refuses), commits, time.Since(began))
+				if commits > tt.commits {
+					t.Errorf("got %d commits, refusals of %v, want at most %d", commits, r.store.refuses, tt.commits)
+				}
+				for i, a := range r.answers("bad") {
+					if a.Re.Number != int64(i) || a.Refused != wire.RefusedUnreadable || !strings.Contains(a.Why, "version 9") {
+						t.Fatalf("payload %d: got %+v", i, a)
+					}
+				}
+				for i := every - 1; i < tt.n; i += every {
+					if a := r.answers(id(i)); len(a) != 1 || a[0].Through != 1 {
+						t.Errorf("%s, among garbage: got %+v", id(i), a)
+					}
+				}
+				if len(r.store.refused) != tt.n {
+					t.Errorf("got %d kept, want %d", len(r.store.refused), tt.n)
+				}
+				r.end(context.Canceled)
+			})
+		})
+	}
+}
+
+// A refusal that cannot be kept is told all the same, after it was tried.
+func TestIntake_unreadableNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.store.fails, r.store.commit = errors.New("disk full"), time.Second
+		r.run()
+		r.intake.Offer("k1", []byte(`{"v":9,"re":["n",3]}`))
+		synctest.Wait()
+		if a := r.answers("k1"); len(a) != 0 {
+			t.Errorf("got %+v before the commit", a)
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if a := r.answers("k1"); len(a) != 1 || a[0].Refused != wire.RefusedUnreadable {
+			t.Errorf("got %+v, want it refused", a)
 		}
 		r.end(context.Canceled)
 	})

@@ -259,6 +259,18 @@ func TestInsight_completeUpTo(t *testing.T) {
 	}
 }
 
+// An import of a history says nothing of what kiosks still hold: what is complete
+// does not wait for it.
+func TestInsight_importsAreNotWaitedFor(t *testing.T) {
+	w := newWorld(t, nil)
+	presses(w.kiosk(t, "import-lyon", asked("exit", "smiley3")), w.now.Add(-1000*time.Hour), 2)
+	k := w.kiosk(t, "k1", asked("exit", "smiley3"))
+	presses(k, w.now.Add(-time.Hour), 2)
+	if l := w.view(t).Life; l.HeldBy != "k1" || l.Kiosks[0].Condition != insight.Retired {
+		t.Errorf("got held by %s, %+v", l.HeldBy, l.Kiosks)
+	}
+}
+
 func TestInsight_overviewAndUnknown(t *testing.T) {
 	w := newWorld(t, nil)
 	if all, err := w.in.Sites(t.Context()); err != nil || len(all) != 0 {

@@ -41,7 +41,7 @@ const (
 	Well    Condition = iota // heard within LateAfter
 	Late                     // not heard for longer
 	Lost                     // its connection broke, or not heard for LostAfter
-	Retired                  // not heard for RetiredAfter: no longer in service
+	Retired                  // an import, or not heard for RetiredAfter: not in service
 )
 
 // Limits of conditions. A kiosk says how it is every minute. One that comes
@@ -101,7 +101,7 @@ func kioskLife(k Kiosk, now time.Time) KioskLife {
 		}
 	}
 	switch age := now.Sub(l.HeardAt); {
-	case age > RetiredAfter:
+	case age > RetiredAfter, k.ID.Imported():
 		l.Condition = Retired
 	case age > LostAfter, k.Pulse != nil && !k.Pulse.Online:
 		l.Condition = Lost

@@ -63,7 +63,7 @@ type Gap struct {
 	Kiosk       feedback.KioskID
 	Epoch       feedback.Epoch
 	First, Last feedback.Seq
-	Why         string // ingest.GapPruned or ingest.GapClosed
+	Why         string // one of the reasons of hub/ingest
 	At          time.Time
 }
 

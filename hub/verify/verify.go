@@ -7,7 +7,8 @@
 //
 // The recount goes the way of hub/ingest (wire.DecodeRecord, visit.State.Step,
 // rollup.Delta) but from the first record, alone and in one piece: whatever
-// depended on splits, repeats or restarts would differ.
+// depended on splits, repeats or restarts would differ. [Compare] holds the
+// records against a ledger of what must have arrived, where there is one.
 package verify
 
 import (
@@ -55,12 +56,14 @@ type Source struct {
 // Finding is what was found of one journal.
 type Finding struct {
 	Source Source
-	// Made counts the records that the kiosk is known to have made, Received
+	// Made counts the records that the kiosk is known to have made (those of a
+	// closed journal that the next one repeats count there), Received
 	// those stored, Quarantined the bad ones among them, Lost those declared
 	// lost.
 	Made, Received, Quarantined, Lost int64
 	Presses                           int64
-	Problems                          []string // empty: everything agrees
+	Bad                               map[string]int64 // quarantined records by what is wrong with them
+	Problems                          []string         // empty: everything agrees
 }
 
 // Waiting returns the records that the kiosk is known to hold and has not
@@ -171,6 +174,9 @@ func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progre
 	if err != nil {
 		return c.f, err
 	}
+	if s.Closed { // what came neither here nor is lost stands in its child
+		c.f.Made = c.f.Received + c.f.Lost
+	}
 	if c.at != s.Mark.Point {
 		c.problem("the records end at %d with hash %s, the mark says %d with %s",
 			c.at.Through, c.at.Hash, s.Mark.Through, s.Mark.Hash)
@@ -209,11 +215,11 @@ func (c *recounter) row(row ingest.Row) {
 		c.problem("the hash after record %d is %s, stored was %s", row.Seq, c.at.Hash, row.Checkpoint)
 	}
 	c.f.Received++
+	r, err := wire.DecodeRecord(row.Body)
 	if row.Bad {
-		c.f.Quarantined++
+		c.bad(row.Seq, r, err)
 		return
 	}
-	r, err := wire.DecodeRecord(row.Body)
 	if err == nil {
 		err = c.state.Step(row.Seq, r, &c.effects)
 	}
@@ -224,6 +230,23 @@ func (c *recounter) row(row ingest.Row) {
 	if r.Fact.Kind() == feedback.KindPress {
 		c.f.Presses++
 	}
+}
+
+// bad counts a record in quarantine by what this version has against it.
+func (c *recounter) bad(seq feedback.Seq, r feedback.Record, err error) {
+	if err == nil {
+		state := c.state.Clone()
+		err = state.Step(seq, r, &visit.Effects{})
+	}
+	why := "this version can read it, and will when the hub is started anew"
+	if err != nil {
+		why = err.Error()
+	}
+	if c.f.Bad == nil {
+		c.f.Bad = make(map[string]int64)
+	}
+	c.f.Bad[why]++
+	c.f.Quarantined++
 }
 
 // lost reports whether a record is declared lost.
@@ -260,7 +283,7 @@ func (c *recounter) compare(stored []visit.Visit) {
 		case !ok:
 			c.problem("visit %d is not stored", ch.After.Seq)
 		case v != *ch.After:
-			c.problem("visit %d is stored as %+v, the recount gives %+v", v.Seq, v, *ch.After)
+			c.problem("visit %d is stored as %s, the recount gives %s", v.Seq, sayVisit(v), sayVisit(*ch.After))
 		}
 		delete(have, ch.After.Seq)
 	}
@@ -278,12 +301,12 @@ func compareCells(stored, want rollup.Delta) []string {
 	}
 	for k, c := range want {
 		if got := stored[k]; got != c {
-			add("roll-up %s/%s %s: stored %+v, the recount gives %+v", k.Asked.Site, k.Asked.Touchpoint, k.Bucket.At().Format("2006-01-02 15:04"), got, c)
+			add("%s: stored %s; the recount gives %s", sayKey(k), sayCell(got), sayCell(c))
 		}
 	}
 	for k, c := range stored {
 		if _, ok := want[k]; !ok && !c.IsZero() {
-			add("roll-up %s/%s %s counts %d presses that no record makes", k.Asked.Site, k.Asked.Touchpoint, k.Bucket.At().Format("2006-01-02 15:04"), c.Presses)
+			add("%s counts %d presses that no record makes: %s", sayKey(k), c.Presses, sayCell(c))
 		}
 	}
 	return out

@@ -142,6 +142,20 @@ func store(t *testing.T, cells rollup.Delta, kiosk feedback.KioskID, facts []fee
 	return j
 }
 
+// What a closed journal did not deliver and is not declared lost was repeated by
+// its child: nobody waits for it.
+func TestRun_closed(t *testing.T) {
+	m := sound(t)
+	m.journals[0].source.Closed = true
+	report, err := verify.Run(t.Context(), m, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := report.Findings[0]; f.Made != 9 || f.Waiting() != 0 {
+		t.Errorf("got %d made and %d waiting, want 9 and 0", f.Made, f.Waiting())
+	}
+}
+
 func TestRun_sound(t *testing.T) {
 	m := sound(t)
 	var read int64
@@ -155,6 +169,9 @@ func TestRun_sound(t *testing.T) {
 	f := report.Findings[0]
 	if f.Made != 12 || f.Received != 7 || f.Quarantined != 1 || f.Lost != 2 || f.Presses != 3 || f.Waiting() != 3 {
 		t.Errorf("got %+v waiting %d, want 12 made, 7 received, 1 of them bad, 2 lost, 3 presses, 3 waiting", f, f.Waiting())
+	}
+	if want := map[string]int64{"rating 9 is not on scale smiley3 (0 to 2)": 1}; !maps.Equal(f.Bad, want) {
+		t.Errorf("got bad records %v, want %v", f.Bad, want)
 	}
 	if read != 14 {
 		t.Errorf("got progress of %d records, want 14", read)

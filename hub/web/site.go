@@ -166,8 +166,11 @@ func serviceOf(l *i18n.Language, life insight.Life) serviceData {
 	}
 	for _, g := range life.Gaps[:min(len(life.Gaps), maxGaps)] {
 		key := "gap_closed"
-		if g.Why == ingest.GapPruned {
+		switch g.Why {
+		case ingest.GapPruned:
 			key = "gap_pruned"
+		case ingest.GapBad:
+			key = "gap_bad"
 		}
 		d.Gaps = append(d.Gaps, l.Text(key, "kiosk", g.Kiosk, "first", l.Int(int64(g.First)), "last", l.Int(int64(g.Last)), "at", at.at(g.At)))
 	}

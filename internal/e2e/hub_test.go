@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/e2e/rawkiosk"
-	"sourire/internal/feedback"
 	"sourire/internal/wire"
 )
 
@@ -111,69 +109,25 @@ func TestHub_roundTrip(t *testing.T) {
 func TestHub_flood(t *testing.T) {
 	s := hubSettings(t)
 	hub := startHub(t, s)
-	const kiosks, batches, full = 50, 200, 50
-	all := make([]*rawkiosk.Kiosk, kiosks)
-	payloads := make([][][]byte, kiosks)
-	long := feedback.Kind(strings.Repeat("x", 2400)) // a kind nobody knows fills a batch in bytes
-	for i := range all {
-		k := dialRaw(t, hub, fmt.Sprintf("kiosk-%d", i))
-		k.Full = full
-		for len(k.Records) < batches*full {
-			k.Press(1)
-			k.Add(int64(3000*len(k.Records)), feedback.Unknown{Name: long})
-		}
-		for b := range batches {
-			p, err := k.Batch(int64(b), b*full+1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			payloads[i] = append(payloads[i], p)
-		}
-		all[i] = k
-	}
-	t.Logf("%d batches of %d bytes", kiosks*batches, len(payloads[0][0]))
+	f := newFlood(t, "kiosk")
+	f.connect(t, hub.BrokerAddr(), hub.Key())
 	began := time.Now()
-	done := make(chan error)
-	for i, k := range all {
-		go func() {
-			var err error
-			for _, p := range payloads[i] {
-				if err == nil {
-					err = k.Send(p)
-				}
-			}
-			done <- err
-		}()
-	}
-	for range all {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+	if err := f.send(nil); err != nil {
+		t.Error(err)
 	}
 	t.Logf("sent after %v: %+v", time.Since(began), hub.Stats())
-	waits := 0
-	for _, k := range all {
-		for _, a := range k.Heard() {
-			if a.Refused == wire.RefusedBusy {
-				waits++
-				if a.Wait < 1 {
-					t.Error("told to wait for no time")
-				}
-			}
-		}
+	if err := f.heard(); err != nil {
+		t.Error(err)
 	}
-	for _, k := range all {
-		waits += drain(t, k)
+	if err := f.drain(nil); err != nil {
+		t.Fatal(err)
 	}
+	waits := f.told()
 	t.Logf("all stored after %v: %+v, told to wait %d times", time.Since(began), hub.Stats(), waits)
 	if hub.Stats().Dropped == 0 || waits == 0 {
 		t.Errorf("dropped %d, waits %d: the flood was none", hub.Stats().Dropped, waits)
 	}
-	for _, f := range proved(t, s).Findings {
-		if want := int64(len(all[0].Records)); f.Received != want {
-			t.Errorf("%s: got %d records, want %d", f.Source.Key.Kiosk, f.Received, want)
-		}
-	}
+	provedFloods(t, s, f)
 }
 
 // Garbage costs its sender an answer, and its neighbours nothing.

@@ -16,6 +16,7 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/internal/e2e/faultproxy"
+	"sourire/internal/e2e/summary"
 	"sourire/internal/feedback"
 	"sourire/internal/mosquittotest"
 	"sourire/internal/sqlite"
@@ -60,23 +61,10 @@ func runTable(t *testing.T, external bool) {
 	if external {
 		broker = "Mosquitto"
 	}
-	summarise("failure table, %s: cells run %d / total %d", broker, ran.Load(), len(all))
+	summary.Line("failure table, %s: cells run %d / total %d", broker, ran.Load(), len(all))
 	// go test -run may choose cells; nothing else may leave one out.
 	if chosen := flag.Lookup("test.run").Value.String(); int(ran.Load()) != len(all) && !strings.Contains(chosen, "/") {
 		t.Errorf("only %d of %d cells were run and green", ran.Load(), len(all))
-	}
-}
-
-// summarise prints a line that must not be lost among the others: go test shows
-// what a test prints only when it fails, so make test names a file for it.
-func summarise(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	fmt.Println(line)
-	if path := os.Getenv("SOURIRE_SUMMARY"); path != "" {
-		if f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
-			defer f.Close()
-			fmt.Fprintln(f, line)
-		}
 	}
 }
 
@@ -96,7 +84,7 @@ func TestTable_defects(t *testing.T) {
 			if len(problems) == 0 {
 				t.Fatalf("the table stays green with %s in cell %v", d.defect, d.cell)
 			}
-			summarise("defect %q turns the table red: %s: %.80s", d.defect, d.cell, problems[0])
+			summary.Line("defect %q turns the table red: %s: %.80s", d.defect, d.cell, problems[0])
 			if problems := runCell(t, d.cell, false, ""); len(problems) > 0 {
 				t.Errorf("and red without the defect: %v", problems)
 			}
@@ -426,15 +414,11 @@ func (r *rig) saveHub() {
 	}
 }
 
-// restoreHub puts the backup in place of the store of a stopped hub.
+// restoreHub puts the backup in place of the store of a stopped hub, as a
+// restore does: with a new id.
 func (r *rig) restoreHub() {
 	r.t.Helper()
-	r.restored = true
-	r.hub.kill()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		_ = os.Remove(r.hubFile() + suffix)
-	}
-	copyFile(r.t, r.path("backup.db"), r.hubFile())
+	r.putBack()
 	store, err := sqlstore.Open(context.Background(), r.hubFile())
 	if err != nil {
 		r.t.Fatal(err)
@@ -446,6 +430,18 @@ func (r *rig) restoreHub() {
 		r.t.Fatal(err)
 	}
 	r.startHub()
+}
+
+// putBack stops the hub and copies the backup over its store, as a person would
+// by hand.
+func (r *rig) putBack() {
+	r.t.Helper()
+	r.restored = true
+	r.hub.kill()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(r.hubFile() + suffix)
+	}
+	copyFile(r.t, r.path("backup.db"), r.hubFile())
 }
 
 // secondIngester lets a second ingester hear every request and believe that the

@@ -5,11 +5,19 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // KioskID names a kiosk; it is also the common name of its certificate and its
 // MQTT client id.
 type KioskID string
+
+// ImportPrefix begins the ids of sources that are no kiosks but imports of
+// histories: they speak to nobody and are never waited for.
+const ImportPrefix = "import-"
+
+// Imported reports whether a source is an import of a history.
+func (k KioskID) Imported() bool { return strings.HasPrefix(string(k), ImportPrefix) }
 
 // SiteID names a store, lounge or branch.
 type SiteID string

@@ -146,3 +146,11 @@ func TestScales(t *testing.T) {
 		t.Errorf("got error %v", err)
 	}
 }
+
+func TestKioskID_Imported(t *testing.T) {
+	for id, want := range map[feedback.KioskID]bool{"import-lyon": true, "import-": true, "import": false, "k-import-1": false} {
+		if got := id.Imported(); got != want {
+			t.Errorf("%s: got %v, want %v", id, got, want)
+		}
+	}
+}

@@ -27,12 +27,9 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -157,28 +154,6 @@ func newKiosk(o Options) (*Kiosk, error) {
 	var err error
 	k.link, err = linkOptions(o.Settings)
 	return k, err
-}
-
-// linkOptions says where the broker is and as whom to come.
-func linkOptions(s settings.Settings) (link.Options, error) {
-	key, err := s.Key()
-	if err != nil {
-		return link.Options{}, err
-	}
-	o := link.Options{Address: s.Hub.Address, Username: s.Kiosk.ID, Password: key}
-	if s.Hub.CAFile == "" {
-		return o, nil
-	}
-	text, err := os.ReadFile(s.Hub.CAFile)
-	if err != nil {
-		return o, fmt.Errorf("setting hub.ca_file: the certificate cannot be read: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return o, fmt.Errorf("setting hub.ca_file: %s holds no certificate in PEM: copy that of the hub's authority", s.Hub.CAFile)
-	}
-	o.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return o, nil
 }
 
 // open acquires what Close gives up.
@@ -376,11 +351,16 @@ type Status struct {
 // Status looks at the kiosk.
 func (k *Kiosk) Status(ctx context.Context) (Status, error) {
 	stats, err := k.journal.Stats(ctx)
-	s := Status{Journal: stats, Plan: k.plans.Current()}
-	if k.uplink != nil {
-		s.Link = k.uplink.Status()
+	return Status{Journal: stats, Link: k.Link(), Plan: k.plans.Current()}, err
+}
+
+// Link tells how the conversation with the hub goes, and asks no disk; zero when
+// offline.
+func (k *Kiosk) Link() uplink.Status {
+	if k.uplink == nil {
+		return uplink.Status{}
 	}
-	return s, err
+	return k.uplink.Status()
 }
 
 // nobody is a front without a screen, lamp or sound.

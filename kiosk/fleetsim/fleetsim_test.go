@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sourire/internal/feedback"
+	"sourire/internal/ledger"
 	"sourire/internal/link"
 	"sourire/internal/mosquittotest"
 	"sourire/internal/wire"
@@ -80,45 +80,108 @@ func startTaker(t *testing.T, url string) *taker {
 	return h
 }
 
-// Links are cut in the middle of bursts, and what arrives is what the ledger
-// says, each press once.
-func TestRun_cuts(t *testing.T) {
+// run runs a fleet against the taker and compares what arrived with the ledger.
+func run(t *testing.T, change func(*fleetsim.Options)) fleetsim.Tally {
+	t.Helper()
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	h := startTaker(t, b.URL())
 	s := settings.Defaults()
 	s.Hub.Address = b.URL()
-	var ledger bytes.Buffer
+	var text bytes.Buffer
+	o := fleetsim.Options{
+		Kiosks: 4, Folder: t.TempDir(), Settings: s, Arrivals: script.Poisson(200_000), Count: 100, Seed: 7, Ledger: &text,
+		Each:  func(i int, s *settings.Settings) { s.Kiosk.Touchpoint = []string{"exit", "till"}[i%2] },
+		Times: uplink.Times{Answer: 100 * time.Millisecond, Redial: 5 * time.Millisecond, RedialMax: 50 * time.Millisecond},
+		Log:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+	change(&o)
+	tally, err := fleetsim.Run(t.Context(), o)
+	if err != nil || tally.Pressed != 400 || tally.Durable+tally.Dark != 400 || tally.Queued != 0 || !tally.Settled {
+		t.Errorf("got %+v, %v, want 400 presses, none of them queued", tally, err)
+	}
+	book, err := ledger.Read(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := int64(len(book.Must)); n != tally.Durable || n != int64(len(h.presses)) {
+		t.Errorf("got %d presses in the ledger and %d arrived, want %d", n, len(h.presses), tally.Durable)
+	}
+	for k := range book.Must {
+		key, _ := json.Marshal([]any{k.Kiosk, k.Epoch, k.Seq})
+		if got := h.presses[string(key)]; got != 1 {
+			t.Errorf("%s arrived %d times, want once", key, got)
+		}
+	}
+	return tally
+}
+
+// Links are cut in the middle of bursts, and what arrives is what the ledger
+// says, each press once.
+func TestRun_cuts(t *testing.T) { runCuts(t, 7) }
+
+// runCuts returns how often links were cut.
+func runCuts(t *testing.T, seed uint64) int64 {
+	t.Helper()
 	reports := 0
-	tally, err := fleetsim.Run(t.Context(), fleetsim.Options{
-		Kiosks: 4, Folder: t.TempDir(), Settings: s, Arrivals: script.Poisson(200_000), Count: 100, Seed: 7,
-		CutEvery: 200 * time.Millisecond, CutFor: 50 * time.Millisecond, Ledger: &ledger,
-		Each:     func(i int, s *settings.Settings) { s.Kiosk.Touchpoint = []string{"exit", "till"}[i%2] },
-		Progress: func(fleetsim.Tally) { reports++ },
-		Times:    uplink.Times{Answer: 100 * time.Millisecond, Redial: 5 * time.Millisecond, RedialMax: 50 * time.Millisecond},
-		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+	tally := run(t, func(o *fleetsim.Options) {
+		o.Seed = seed
+		o.CutEvery, o.CutFor = 200*time.Millisecond, 50*time.Millisecond
+		o.Progress = func(fleetsim.Tally) { reports++ }
 	})
-	if err != nil || tally.Pressed != 400 || tally.Durable != 400 || tally.Queued != 0 || !tally.Settled || tally.Cuts == 0 {
-		t.Errorf("got %+v, %v, want 400 presses and cuts", tally, err)
+	if tally.Cuts == 0 || tally.Dark != 0 || tally.Acknowledged != 400 {
+		t.Errorf("got %+v, want cuts, light, and all acknowledged", tally)
 	}
 	if reports == 0 {
 		t.Error("got no report of progress")
 	}
-	lines := strings.Split(strings.TrimSpace(ledger.String()), "\n")
-	if len(lines) != 400 || len(h.presses) != 400 {
-		t.Errorf("got %d lines and %d presses, want 400", len(lines), len(h.presses))
+	return tally.Cuts
+}
+
+// The power is cut in the middle of bursts, clocks jump and answers are lost: what
+// was on a card arrives, each press once.
+func TestRun_powerCuts(t *testing.T) {
+	tally := run(t, func(o *fleetsim.Options) {
+		o.PowerEvery, o.PowerFor = 300*time.Millisecond, 20*time.Millisecond
+		o.ClockEvery = 100 * time.Millisecond
+		o.LostAnswers = 0.2
+	})
+	if tally.PowerCuts == 0 || tally.ClockJumps == 0 || tally.LostAnswers == 0 {
+		t.Errorf("got %+v, want some of each fault", tally)
 	}
-	for _, text := range lines {
-		var line struct {
-			Kiosk feedback.KioskID
-			Epoch feedback.Epoch
-			Seq   feedback.Seq
+}
+
+// Another run on the same folders goes on with the same kiosks, and its ledger,
+// a new one, holds what the first left on them.
+func TestRun_again(t *testing.T) {
+	folder := t.TempDir()
+	var text bytes.Buffer
+	o := fleetsim.Options{
+		Kiosks: 2, Folder: folder, Settings: settings.Defaults(), Arrivals: script.Poisson(1_000_000), Count: 10, Ledger: &text,
+		Settle: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}
+	o.Settings.Hub.Address = "mqtt://127.0.0.1:1" // nobody listens
+	for n := range 2 {
+		text.Reset()
+		tally, err := fleetsim.Run(t.Context(), o)
+		if err != nil || tally.Queued != int64(20*(n+1)) || tally.Durable != 20 {
+			t.Fatalf("run %d: got %+v, %v", n+1, tally, err)
 		}
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatal(err)
+		book, err := ledger.Read(&text)
+		if err != nil || len(book.Must) != 20*(n+1) {
+			t.Errorf("run %d: got %d presses in the ledger, %v", n+1, len(book.Must), err)
 		}
-		key, _ := json.Marshal([]any{line.Kiosk, line.Epoch, line.Seq})
-		if got := h.presses[string(key)]; got != 1 {
-			t.Errorf("%s arrived %d times, want once", key, got)
+	}
+}
+
+func TestRun_refuses(t *testing.T) {
+	for want, o := range map[string]fleetsim.Options{
+		"nothing to run":                {},
+		"share of 1":                    {Kiosks: 1, LostAnswers: 1},
+		"1 weights for the 3":           {Kiosks: 2, Settings: settings.Defaults(), Weights: []float64{1}, Folder: t.TempDir()},
+		"use 1 to 40 of the characters": {Kiosks: 2, Settings: settings.Defaults(), Prefix: "UPPER", Folder: t.TempDir(), Arrivals: script.Poisson(1)},
+	} {
+		if _, err := fleetsim.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
 		}
 	}
 }

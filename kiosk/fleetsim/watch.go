@@ -20,21 +20,21 @@ func (f *fleet) watch(life context.Context, gone <-chan struct{}) Tally {
 	for {
 		select {
 		case <-life.Done(): // a kiosk has failed
-			return f.report(f.tally(context.Background()))
+			return f.report(f.tally())
 		case <-gone:
 			gone, left = nil, true
 			timer := time.NewTimer(f.o.Settle)
 			defer timer.Stop()
 			late = timer.C
 		case <-second.C:
-			f.report(f.tally(context.Background()))
+			f.report(f.tally())
 		case <-late:
-			return f.report(f.tally(context.Background()))
+			return f.report(f.tally())
 		case <-poll.C:
 			if !left {
 				continue
 			}
-			if t := f.tally(life); t.Durable+t.Failed == t.Pressed && t.Queued == 0 && t.Settled {
+			if t := f.tally(); t.Durable+t.Failed+t.Dark == t.Pressed && t.Settled {
 				// This tally, not another one: a link that is cut a moment
 				// later changes nothing of what was settled.
 				return f.report(t)
@@ -51,22 +51,26 @@ func (f *fleet) report(t Tally) Tally {
 	return t
 }
 
-func (f *fleet) tally(ctx context.Context) Tally {
+// tally looks at every kiosk, and asks no disk.
+func (f *fleet) tally() Tally {
 	t := Tally{
-		Kiosks: len(f.kiosks), Pressed: f.pressed.Load(), Durable: f.durable.Load(), Failed: f.failed.Load(),
-		Cuts: f.cuts.Load(), Settled: true,
+		Kiosks: len(f.boxes), Pressed: f.pressed.Load(), Durable: f.durable.Load(), Failed: f.failed.Load(), Dark: f.dark.Load(),
+		Acknowledged: f.acknowledged.Load(), Gone: f.gone.Load(),
+		Cuts: f.cuts.Load(), LostAnswers: f.lostAnswers.Load(), ClockJumps: f.clockJumps.Load(),
+		PowerCuts: f.powerCuts.Load(), ImagesRestored: f.imagesRestored.Load(), Settled: true,
 	}
-	for _, k := range f.kiosks {
-		s, err := k.Status(ctx)
-		if err != nil {
+	for _, b := range f.boxes {
+		t.Queued += b.book.queued.Load()
+		core := b.core.Load()
+		if core == nil {
 			t.Settled = false
 			continue
 		}
-		t.Queued += s.Journal.QueuedPresses
-		t.Settled = t.Settled && s.Link.Settled && s.Journal.Queue == 0
-		if s.Link.Connected {
+		link := core.Link()
+		if link.Connected {
 			t.Connected++
 		}
+		t.Settled = t.Settled && link.Settled && b.book.settled()
 	}
 	return t
 }

@@ -239,7 +239,7 @@ func (p *pen) put(r feedback.Record, body []byte) (Entry, error) {
 		return e, fmt.Errorf("record %d: %w", e.Seq, err)
 	}
 	if isLandmark(kind) {
-		if err := putLandmark(p.ctx, p.tx, e); err != nil {
+		if err := putLandmark(p.ctx, p.tx, kind, landmark{Entry: e, before: p.row.Head[:]}); err != nil {
 			return e, err
 		}
 		p.time.note(r)

@@ -1,11 +1,15 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/internal/feedback"
+	"sourire/internal/sqlite"
 	"sourire/internal/wire"
 	"sourire/kiosk/clock"
 )
@@ -14,16 +18,49 @@ import (
 // this kiosk does, and goes on in a new one. The new epoch names its parent,
 // states what was in force at common, and takes over the records above common,
 // which leave the old epoch. It returns the new epoch's id; all of it is one
-// durable transaction.
+// durable transaction, which needs next to no room in the file.
 func (j *Journal) Fork(ctx context.Context, id feedback.Epoch, common feedback.Seq, why string) (feedback.Epoch, error) {
 	j.writer.Lock()
 	defer j.writer.Unlock()
 	now := j.o.Clock.Now()
+	made, err := j.fork(ctx, id, common, now, why)
+	if sqlite.IsFull(err) {
+		// Without the fork the hub would take nothing, ever: the bound gives way.
+		if err = j.bound(ctx, j.o.MaxBytes+j.o.MaxBytes/forkExcess); err == nil {
+			made, err = j.fork(ctx, id, common, now, why)
+			err = errors.Join(err, j.bound(context.WithoutCancel(ctx), j.o.MaxBytes))
+		}
+	}
+	if err != nil {
+		j.stale = true
+		return 0, fmt.Errorf("journal: fork of epoch %v at %d: %w", id, common, j.explain(err))
+	}
+	// The log has grown by all that was moved, and would keep that size. It is no
+	// loss if that cannot be mended now.
+	_, _ = j.db.Write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	j.notify()
+	return made, nil
+}
+
+// forkExcess is the part of the bound by which a fork may go beyond it, once:
+// the same records lie a little looser or closer after each (2 % were seen).
+const forkExcess = 16
+
+func (j *Journal) fork(ctx context.Context, id feedback.Epoch, common feedback.Seq, now clock.Reading, why string) (feedback.Epoch, error) {
 	old, err := j.epoch(id)
 	if err != nil {
 		return 0, err
 	}
 	common = min(max(common, old.Oldest-1), old.Next-1)
+	holes, err := readHoles(ctx, j.db.Read, id)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range holes {
+		if h.first <= common && common < h.last {
+			common = h.first - 1 // no hash is known inside
+		}
+	}
 	hash, err := j.HashAt(ctx, id, common)
 	if err != nil {
 		return 0, err
@@ -32,17 +69,12 @@ func (j *Journal) Fork(ctx context.Context, id feedback.Epoch, common feedback.S
 	was := j.current()
 	p := &pen{ctx: ctx, time: bootTime{boot: j.time.boot}, at: j.instant(now), row: row{total: was.total}}
 	j.mu.Unlock()
-	f := fork{pen: p, old: old, common: common, hash: hash, was: was.ID}
+	f := fork{pen: p, old: old, common: common, hash: hash, was: was.ID, taken: common}
 	err = j.inTx(ctx, func(tx *sql.Tx) error {
 		p.tx = tx
 		return f.run(now, why)
 	})
-	if err != nil {
-		j.stale = true
-		return 0, fmt.Errorf("journal: fork of epoch %v at %d: %w", id, common, j.explain(err))
-	}
-	j.notify()
-	return p.row.ID, nil
+	return p.row.ID, err
 }
 
 // fork moves what is above common from an old epoch to a new one.
@@ -52,29 +84,52 @@ type fork struct {
 	common feedback.Seq
 	hash   feedback.Hash  // there
 	was    feedback.Epoch // the current epoch until now
+	taken  feedback.Seq   // the last record that has left the old epoch
+	runs   []run
 }
 
+// run is an unbroken run of records that were moved, with what their numbers
+// rose by. There are few, so that a million records need no map of a million.
+type run struct{ first, last, rise feedback.Seq }
+
+// forkStep is how many records are in memory at a time.
+const forkStep = 500
+
 func (f *fork) run(now clock.Reading, why string) error {
-	moving, err := f.above()
+	again, err := f.count()
+	if err != nil {
+		return err
+	}
+	// Each step leaves the old epoch before it enters the new one, the first
+	// before that begins: what is written fits into what has become free.
+	step, err := f.take()
 	if err != nil {
 		return err
 	}
 	err = f.begin(now, feedback.EpochBegan{
-		Parent: f.old.ID, ParentLast: f.common, ParentHash: f.hash, Why: why, Again: int64(len(moving)),
+		Parent: f.old.ID, ParentLast: f.common, ParentHash: f.hash, Why: why, Again: again,
 	})
 	if err != nil {
 		return err
 	}
 	f.again = true
-	if err := f.restate(f.old.ID, f.common, anyBoot); err != nil {
+	stamp := feedback.Stamp{Boot: f.time.boot, Since: now.Since.Milliseconds()}
+	if err := f.restate(f.old.ID, f.common, anyBoot, stamp); err != nil {
 		return err
 	}
-	if err := f.move(moving); err != nil {
-		return err
+	for len(step) > 0 {
+		if err := f.move(step); err != nil {
+			return err
+		}
+		if step, err = f.take(); err != nil {
+			return err
+		}
 	}
-	// What holds now may differ from what held at the end of the old epoch.
-	if err := f.restate(f.was, maxSeq, f.time.boot); err != nil {
-		return err
+	if f.was != f.old.ID {
+		// What holds now may differ from what held at the end of the old epoch.
+		if err := f.restate(f.was, maxSeq, f.time.boot, stamp); err != nil {
+			return err
+		}
 	}
 	if err := f.clock(now); err != nil {
 		return err
@@ -85,24 +140,75 @@ func (f *fork) run(now clock.Reading, why string) error {
 	return f.finish()
 }
 
-// above reads the records of the old epoch above common.
-func (f *fork) above() ([]Entry, error) {
-	rows, err := f.tx.QueryContext(f.ctx, "SELECT seq, body FROM record WHERE epoch = ? AND seq > ? ORDER BY seq",
-		int64(f.old.ID), f.common)
+// count tells how many records take will return in all.
+func (f *fork) count() (n int64, err error) {
+	err = f.tx.QueryRowContext(f.ctx, `SELECT
+		(SELECT count(*) FROM record WHERE epoch = ?1 AND seq > ?2) +
+		(SELECT count(*) FROM landmark l WHERE epoch = ?1 AND seq > ?2 AND seq < ?3
+			AND NOT EXISTS (SELECT 1 FROM record r WHERE r.epoch = l.epoch AND r.seq = l.seq))`,
+		int64(f.old.ID), f.common, f.old.Next).Scan(&n)
+	return n, err
+}
+
+// moved is a record on its way.
+type moved struct {
+	Entry
+	at int64
+}
+
+// take takes the next records out of the old epoch; of a hole, the landmarks.
+func (f *fork) take() ([]moved, error) {
+	held, err := f.held()
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	var step []moved
+	before := f.taken
+	for _, m := range held {
+		if m.Seq > f.taken+1 {
+			swallowed, err := readLandmarks(f.ctx, f.tx, f.old.ID, f.taken, m.Seq)
+			if err != nil {
+				return nil, err
+			}
+			for _, l := range swallowed {
+				step = append(step, moved{Entry: l.Entry})
+			}
+		}
+		step = append(step, m)
+		f.taken = m.Seq
+	}
+	for i := range step {
+		e := &step[i].Entry
+		if e.Record, err = wire.DecodeRecord(e.Body); err != nil {
+			return nil, fmt.Errorf("record %d: %w", e.Seq, err)
+		}
+		if kind := e.Record.Fact.Kind(); isLandmark(kind) {
+			_, err := f.tx.ExecContext(f.ctx, "DELETE FROM landmark WHERE epoch = ? AND kind = ? AND seq = ?",
+				int64(f.old.ID), string(kind), e.Seq)
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	_, err = f.tx.ExecContext(f.ctx, "DELETE FROM record WHERE epoch = ? AND seq > ? AND seq <= ?", int64(f.old.ID), before, f.taken)
+	return step, err
+}
+
+// held reads the next records of the old epoch.
+func (f *fork) held() ([]moved, error) {
+	rows, err := f.tx.QueryContext(f.ctx, "SELECT seq, body, at FROM record WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
+		int64(f.old.ID), f.taken, forkStep)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var all []Entry
+	var all []moved
 	for rows.Next() {
-		e := Entry{Epoch: f.old.ID}
-		if err := rows.Scan(&e.Seq, &e.Body); err != nil {
+		m := moved{Entry: Entry{Epoch: f.old.ID}}
+		if err := rows.Scan(&m.Seq, &m.Body, &m.at); err != nil {
 			return nil, err
 		}
-		if e.Record, err = wire.DecodeRecord(e.Body); err != nil {
-			return nil, fmt.Errorf("record %d: %w", e.Seq, err)
-		}
-		all = append(all, e)
+		all = append(all, m)
 	}
 	return all, rows.Err()
 }
@@ -114,17 +220,22 @@ const anyBoot feedback.Boot = 0
 // restate writes what was in force in an epoch at a record, as far as the new
 // epoch does not say so already: what is asked, whether a test or a cleaning is
 // on, and what was last said of the clock of a boot.
-func (f *fork) restate(id feedback.Epoch, at feedback.Seq, boot feedback.Boot) error {
+func (f *fork) restate(id feedback.Epoch, at feedback.Seq, boot feedback.Boot, now feedback.Stamp) error {
 	for _, kind := range []feedback.Kind{
 		feedback.KindPlan, feedback.KindTest, feedback.KindCleaning, feedback.KindWall, feedback.KindClockFix,
 	} {
-		body, err := readLandmark(f.ctx, f.tx, id, kind, at)
+		body, err := inForce(f.ctx, f.tx, id, kind, at)
 		if err != nil {
 			return err
 		}
-		have, err := readLandmark(f.ctx, f.tx, f.row.ID, kind, maxSeq)
+		have, err := inForce(f.ctx, f.tx, f.row.ID, kind, maxSeq)
 		if err != nil {
 			return err
+		}
+		if body == nil && have != nil && endsWithBoot(kind) {
+			// It was on in what was moved, and has ended since without a word.
+			off := map[feedback.Kind]feedback.Fact{feedback.KindTest: feedback.Test{}, feedback.KindCleaning: feedback.Cleaning{}}
+			body = wire.AppendRecord(nil, feedback.Record{Stamp: now, Fact: off[kind]})
 		}
 		if body == nil || string(body) == string(have) {
 			continue
@@ -162,31 +273,30 @@ func (f *fork) holds(r feedback.Record, have []byte, boot feedback.Boot) bool {
 
 // move appends records again. Those that name a press name it by its new
 // number, or are dropped with a press that stays behind.
-func (f *fork) move(entries []Entry) error {
-	numbers := make(map[feedback.Seq]feedback.Seq, len(entries))
-	for _, e := range entries {
-		fact, ok := rename(e.Record.Fact, numbers)
+func (f *fork) move(step []moved) error {
+	now := f.at
+	defer func() { f.at = now }()
+	for _, m := range step {
+		fact, ok := f.rename(m.Record.Fact)
 		if !ok {
 			continue
 		}
-		body := []byte(e.Body)
-		if fact != e.Record.Fact {
-			e.Record.Fact = fact
-			body = wire.AppendRecord(nil, e.Record)
+		body := []byte(m.Body)
+		if fact != m.Record.Fact {
+			m.Record.Fact = fact
+			body = wire.AppendRecord(nil, m.Record)
 		}
-		made, err := f.put(e.Record, body)
+		f.at = m.at // its age is what it was
+		made, err := f.put(m.Record, body)
 		if err != nil {
 			return err
 		}
-		numbers[e.Seq] = made.Seq
+		f.note(m.Seq, made.Seq)
+		if fact.Kind() != feedback.KindComment {
+			continue
+		}
 		_, err = f.tx.ExecContext(f.ctx, "UPDATE comment SET epoch = ?, seq = ? WHERE epoch = ? AND seq = ?",
-			int64(made.Epoch), made.Seq, int64(f.old.ID), e.Seq)
-		if err != nil {
-			return err
-		}
-		// Its age is what it was.
-		_, err = f.tx.ExecContext(f.ctx, `UPDATE record SET at = (SELECT o.at FROM record o WHERE o.epoch = ? AND o.seq = ?)
-			WHERE epoch = ? AND seq = ?`, int64(f.old.ID), e.Seq, int64(made.Epoch), made.Seq)
+			int64(made.Epoch), made.Seq, int64(f.old.ID), m.Seq)
 		if err != nil {
 			return err
 		}
@@ -194,30 +304,48 @@ func (f *fork) move(entries []Entry) error {
 	return nil
 }
 
+// note notes the new number of a record.
+func (f *fork) note(old, made feedback.Seq) {
+	if n := len(f.runs); n > 0 && f.runs[n-1].last == old-1 && f.runs[n-1].rise == made-old {
+		f.runs[n-1].last = old
+		return
+	}
+	f.runs = append(f.runs, run{first: old, last: old, rise: made - old})
+}
+
+// number returns the new number of a record, and whether it has one.
+func (f *fork) number(old feedback.Seq) (feedback.Seq, bool) {
+	i, _ := slices.BinarySearchFunc(f.runs, old, func(r run, old feedback.Seq) int { return cmp.Compare(r.last, old) })
+	if i == len(f.runs) || old < f.runs[i].first {
+		return 0, false
+	}
+	return old + f.runs[i].rise, true
+}
+
 // rename gives the press that a fact names its new number.
-func rename(fact feedback.Fact, numbers map[feedback.Seq]feedback.Seq) (feedback.Fact, bool) {
+func (f *fork) rename(fact feedback.Fact) (feedback.Fact, bool) {
 	var ok bool
-	switch f := fact.(type) {
+	switch fact := fact.(type) {
 	case feedback.Reason:
-		f.Press, ok = numbers[f.Press]
-		return f, ok
+		fact.Press, ok = f.number(fact.Press)
+		return fact, ok
 	case feedback.Comment:
-		f.Press, ok = numbers[f.Press]
-		return f, ok
+		fact.Press, ok = f.number(fact.Press)
+		return fact, ok
 	case feedback.FollowUpEnded:
-		f.Press, ok = numbers[f.Press]
-		return f, ok
+		fact.Press, ok = f.number(fact.Press)
+		return fact, ok
 	case feedback.Gesture:
-		f.Press, ok = numbers[f.Press]
-		return f, ok
+		fact.Press, ok = f.number(fact.Press)
+		return fact, ok
 	case feedback.Stuck:
-		f.Press, ok = numbers[f.Press]
-		return f, ok
+		fact.Press, ok = f.number(fact.Press)
+		return fact, ok
 	}
 	return fact, true
 }
 
-// leave cuts the old epoch off above common.
+// leave cuts the old epoch off above common, with what was not moved.
 func (f *fork) leave() error {
 	id := int64(f.old.ID)
 	presses := f.old.presses

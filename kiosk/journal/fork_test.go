@@ -148,3 +148,94 @@ func TestJournal_AppendAt_otherEpoch(t *testing.T) {
 		t.Errorf("got next %d, want %d: nothing was appended", got, next)
 	}
 }
+
+// A test or a cleaning ends when the program starts again; a fork afterwards
+// must not take it up.
+func TestJournal_Fork_endedByStart(t *testing.T) {
+	c := newClock()
+	dir := t.TempDir()
+	j := open(t, options(dir, c))
+	appendAll(t, j, asked, feedback.Test{On: true}, feedback.Cleaning{On: true}, feedback.Press{})
+	closeIt(t, j)
+	j = open(t, options(dir, c))
+	defer closeIt(t, j)
+	common := appendAll(t, j, feedback.Press{Rating: 1})
+	appendAll(t, j, feedback.Press{Rating: 2})
+	id, err := j.Fork(t.Context(), j.Head().ID, common, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := kinds(held(t, j, id, 1)), []string{"epoch", "plan", "wall", "fix", "press"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What was on in a closed epoch, of which the end was lost, is off in what
+// follows when the current epoch says so.
+func TestJournal_Fork_closed(t *testing.T) {
+	c := newClock()
+	dir := t.TempDir()
+	j := open(t, options(dir, c))
+	old := j.Head().ID
+	common := appendAll(t, j, asked, feedback.Press{Rating: 1})
+	appendAll(t, j, feedback.Test{On: true}, feedback.Press{Rating: 2})
+	last := j.Head().Next - 1
+	closeIt(t, j)
+	spoil(t, dir, last, last) // so that it is salvaged
+	j = open(t, options(dir, c))
+	defer closeIt(t, j)
+	appendAll(t, j, feedback.Press{})
+	id, err := j.Fork(t.Context(), old, common, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := held(t, j, id, 1)
+	if got, want := kinds(all), []string{"epoch", "plan", "wall", "fix", "test", "test"}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	if got := decode(t, all[5]).Fact; got != (feedback.Test{}) {
+		t.Errorf("got %+v, want the test to be off", got)
+	}
+}
+
+// A hole in what is moved keeps what it says of what held; a fork inside it is
+// one before it, for no hash is known there.
+func TestJournal_Fork_hole(t *testing.T) {
+	second := asked
+	second.Asked.Touchpoint = "till-2"
+	for name, into := range map[string]feedback.Seq{"before it": 0, "inside": 1} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			dir := t.TempDir()
+			j := open(t, options(dir, c))
+			old := j.Head().ID
+			common := appendAll(t, j, asked, feedback.Press{Rating: 1})
+			appendAll(t, j, feedback.Press{Rating: 2}, second)
+			last := appendAll(t, j, feedback.Press{Rating: 0})
+			press := appendAll(t, j, feedback.Press{Rating: 0, Held: 7})
+			appendAll(t, j, feedback.Stuck{Press: press})
+			closeIt(t, j)
+			spoil(t, dir, common+1, last)
+			j = open(t, options(dir, c))
+			defer closeIt(t, j)
+			id, err := j.Fork(t.Context(), old, common+into, "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := held(t, j, id, 1)
+			want := []string{"epoch", "plan", "wall", "fix", "plan", "press", "stuck"}
+			if got := kinds(all); len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
+				t.Fatalf("got %v, want %v", got, want)
+			}
+			if got := decode(t, all[0]).Fact.(feedback.EpochBegan); got.Again != 3 || got.ParentLast != common {
+				t.Errorf("got %+v, want three records again after %d", got, common)
+			}
+			if got := decode(t, all[4]).Fact; got != second {
+				t.Errorf("got %+v, want %+v", got, second)
+			}
+			if got := decode(t, all[6]).Fact; got != (feedback.Stuck{Press: 6}) {
+				t.Errorf("got %+v, want it to name press 6", got)
+			}
+		})
+	}
+}

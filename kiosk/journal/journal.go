@@ -35,6 +35,9 @@ const (
 	// DefaultReserve bytes of the disk are left to others: when less is free,
 	// acknowledged records make room.
 	DefaultReserve = 16 << 20
+	// cacheKiB of pages are kept by each connection. An append touches a dozen
+	// pages and whatever reads goes through in order: more would only be held.
+	cacheKiB = 256
 )
 
 // Clock tells the time; *clock.System is one.
@@ -135,7 +138,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 
 // open opens and checks the file, and writes nothing but the schema.
 func open(ctx context.Context, o Options) (*Journal, error) {
-	db, err := sqlite.Open(o.Path, sqlite.Options{})
+	db, err := sqlite.Open(o.Path, sqlite.Options{CacheKiB: cacheKiB})
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +168,10 @@ func (j *Journal) check(ctx context.Context) error {
 		return fmt.Errorf("%w: %s holds records of kiosk %q, and this is kiosk %q: give this one a data folder of its own, or its old id back",
 			ErrOtherKiosk, j.o.Path, kiosk, j.o.Kiosk)
 	}
-	if err := j.bound(ctx); err != nil {
+	if err := j.db.Write.QueryRowContext(ctx, "PRAGMA page_size").Scan(&j.pageSize); err != nil {
+		return err
+	}
+	if err := j.bound(ctx, j.o.MaxBytes); err != nil {
 		return err
 	}
 	if err := j.load(ctx); err != nil {
@@ -192,13 +198,10 @@ func migrate(ctx context.Context, db *sqlite.DB) error {
 }
 
 // bound tells SQLite how large the file may become.
-func (j *Journal) bound(ctx context.Context) error {
-	if err := j.db.Write.QueryRowContext(ctx, "PRAGMA page_size").Scan(&j.pageSize); err != nil {
-		return err
-	}
+func (j *Journal) bound(ctx context.Context, bytes int64) error {
 	var pages int64
 	// It never becomes less than what the file has.
-	return j.db.Write.QueryRowContext(ctx, fmt.Sprintf("PRAGMA max_page_count(%d)", j.o.MaxBytes/j.pageSize)).Scan(&pages)
+	return j.db.Write.QueryRowContext(ctx, fmt.Sprintf("PRAGMA max_page_count(%d)", bytes/j.pageSize)).Scan(&pages)
 }
 
 // load reads into memory what the file says of epochs and of this boot.
@@ -274,7 +277,7 @@ func verify(ctx context.Context, db *sqlite.DB, e Epoch) error {
 			return err
 		}
 		for _, h := range holes {
-			if h.first == want {
+			if h.first <= want && want <= h.last { // the mark may lie inside
 				want, after = h.last+1, feedback.Hash{}
 			}
 		}

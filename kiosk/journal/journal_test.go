@@ -284,7 +284,12 @@ func TestJournal_Renew_prunes(t *testing.T) {
 	if _, err := j.HashAt(t.Context(), e.ID, 9); !errors.Is(err, journal.ErrNotHeld) {
 		t.Errorf("got %v, want ErrNotHeld", err)
 	}
-	b, err := j.Batch(t.Context(), e.ID, 3, journal.Limit{Records: 3, Bytes: 1000})
+	// What held is still told, record by record, in its old place.
+	b, err := j.Batch(t.Context(), e.ID, 2, journal.Limit{Records: 3, Bytes: 1000})
+	if err != nil || b.First != 2 || b.Oldest != 2 || !slices.Equal(kinds([]string{string(b.Records[0])}), []string{"boot"}) || len(b.Records) != 1 {
+		t.Errorf("got %+v, %v, want the record of the boot alone", b, err)
+	}
+	b, err = j.Batch(t.Context(), e.ID, 5, journal.Limit{Records: 3, Bytes: 1000})
 	if err != nil || b.First != 11 || b.Oldest != 11 || b.Before != hash || len(b.Records) != 3 {
 		t.Errorf("got %+v, %v, want 3 records from 11", b, err)
 	}

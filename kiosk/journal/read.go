@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"sourire/internal/feedback"
 	"sourire/internal/wire"
@@ -54,7 +55,9 @@ type Limit struct {
 // Batch returns the records of an epoch from number from on, as they are sent,
 // with everything but V and Re. A question has from−1 ≤ the last record. Where
 // records from on are no longer held, it begins with the first that is, and
-// Oldest equals First: that is how the hub learns of a gap.
+// Oldest equals First: that is how the hub learns of a gap. Landmarks are held
+// longer than the records around them: each such is a batch of its own, so that
+// the hub knows what held behind the gap.
 func (j *Journal) Batch(ctx context.Context, id feedback.Epoch, from feedback.Seq, limit Limit) (wire.Batch, error) {
 	e, err := j.epoch(id)
 	if err != nil {
@@ -64,7 +67,7 @@ func (j *Journal) Batch(ctx context.Context, id feedback.Epoch, from feedback.Se
 	if b.First > e.Next {
 		return b, fmt.Errorf("journal: record %d of epoch %v: %w", from, id, ErrNotHeld)
 	}
-	err = j.db.View(ctx, func(tx *sql.Tx) error { return fill(ctx, tx, &b, limit) })
+	err = j.db.View(ctx, func(tx *sql.Tx) error { return fill(ctx, tx, &b, from, limit) })
 	if err != nil {
 		return b, fmt.Errorf("journal: records from %d of epoch %v: %w", from, id, err)
 	}
@@ -77,7 +80,7 @@ func (j *Journal) Batch(ctx context.Context, id feedback.Epoch, from feedback.Se
 // fill puts records into b, up to a limit or to the next hole, and none above
 // b.Next: an append that was committed a moment ago is not yet in what Epochs
 // tells, and a hub that acknowledged it would seem to know the future.
-func fill(ctx context.Context, tx *sql.Tx, b *wire.Batch, limit Limit) error {
+func fill(ctx context.Context, tx *sql.Tx, b *wire.Batch, from feedback.Seq, limit Limit) error {
 	holes, err := readHoles(ctx, tx, b.Epoch)
 	if err != nil {
 		return err
@@ -88,6 +91,19 @@ func fill(ctx context.Context, tx *sql.Tx, b *wire.Batch, limit Limit) error {
 		}
 		if h.last < b.First {
 			b.Oldest = max(b.Oldest, h.last+1)
+		}
+	}
+	if from < b.First && limit.Records > 0 {
+		landmarks, err := readLandmarks(ctx, tx, b.Epoch, from-1, b.First)
+		if err != nil {
+			return err
+		}
+		for _, l := range landmarks {
+			if len(l.before) == len(b.Before) {
+				b.First, b.Oldest, b.Before = l.Seq, l.Seq, feedback.Hash(l.before)
+				b.Records = append(b.Records, l.Body)
+				return nil
+			}
 		}
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT r.seq, r.before, r.body, c.salt, c.text
@@ -134,7 +150,8 @@ func wireText(t wire.Text) []byte {
 }
 
 // HashAt returns the running hash after a record, or ErrNotHeld: a hash is known
-// from the one before the oldest record on, but not inside a hole.
+// from the one before the oldest record on, but not inside a hole; and at a
+// landmark.
 func (j *Journal) HashAt(ctx context.Context, id feedback.Epoch, seq feedback.Seq) (feedback.Hash, error) {
 	e, err := j.epoch(id)
 	if err != nil || seq == 0 {
@@ -157,24 +174,32 @@ type querier interface {
 }
 
 func hashAt(ctx context.Context, q querier, id feedback.Epoch, seq feedback.Seq) (feedback.Hash, error) {
-	var before, body []byte
 	// The next record knows it; at the beginning of a hole, the record itself.
-	err := q.QueryRowContext(ctx, "SELECT before FROM record WHERE epoch = ? AND seq = ?", int64(id), seq+1).Scan(&before)
-	if err == nil && len(before) == len(feedback.Hash{}) {
-		return feedback.Hash(before), nil
-	}
-	if err == nil || errors.Is(err, sql.ErrNoRows) {
-		err = q.QueryRowContext(ctx, "SELECT before, body FROM record WHERE epoch = ? AND seq = ?", int64(id), seq).Scan(&before, &body)
-	}
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return feedback.Hash{}, ErrNotHeld
-	case err != nil:
+	// In place of a record that is gone, a landmark does as well.
+	rows, err := q.QueryContext(ctx, `SELECT seq, before, body FROM record WHERE epoch = ?1 AND seq IN (?2, ?3)
+		UNION ALL SELECT seq, before, body FROM landmark WHERE epoch = ?1 AND seq IN (?2, ?3)`, int64(id), seq, seq+1)
+	if err != nil {
 		return feedback.Hash{}, err
-	case len(before) != len(feedback.Hash{}):
-		return feedback.Hash{}, ErrNotHeld
 	}
-	return feedback.Hash(before).Next(body), nil
+	defer rows.Close()
+	for rows.Next() {
+		var at feedback.Seq
+		var before, body []byte
+		if err := rows.Scan(&at, &before, &body); err != nil {
+			return feedback.Hash{}, err
+		}
+		switch {
+		case len(before) != len(feedback.Hash{}):
+		case at == seq:
+			return feedback.Hash(before).Next(body), nil
+		default:
+			return feedback.Hash(before), nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return feedback.Hash{}, err
+	}
+	return feedback.Hash{}, ErrNotHeld
 }
 
 // hole is a run of records that could not be salvaged.
@@ -197,19 +222,43 @@ func readHoles(ctx context.Context, q querier, id feedback.Epoch) ([]hole, error
 	return all, rows.Err()
 }
 
-// isLandmark reports whether records of a kind say what holds from there on.
-func isLandmark(k feedback.Kind) bool {
-	switch k {
-	case feedback.KindPlan, feedback.KindWall, feedback.KindClockFix, feedback.KindTest, feedback.KindCleaning, feedback.KindBoot:
-		return true
-	}
-	return false
+// landmarkKinds are the kinds of records that say what holds from there on.
+var landmarkKinds = []feedback.Kind{
+	feedback.KindEpoch, feedback.KindPlan, feedback.KindWall, feedback.KindClockFix, feedback.KindTest, feedback.KindCleaning, feedback.KindBoot,
 }
 
-func putLandmark(ctx context.Context, tx *sql.Tx, e Entry) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO landmark (epoch, kind, seq, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		int64(e.Epoch), string(e.Record.Fact.Kind()), e.Seq, []byte(e.Body))
+func isLandmark(k feedback.Kind) bool { return slices.Contains(landmarkKinds, k) }
+
+// landmark is a record that says what holds from there on, kept a second time
+// with the hash before it, so that it can be sent when the record is gone.
+type landmark struct {
+	Entry
+	before []byte
+}
+
+func putLandmark(ctx context.Context, tx *sql.Tx, kind feedback.Kind, l landmark) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO landmark (epoch, kind, seq, before, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		int64(l.Epoch), string(kind), l.Seq, l.before, []byte(l.Body))
 	return err
+}
+
+// readLandmarks returns those above one record and below another, in order.
+func readLandmarks(ctx context.Context, q querier, id feedback.Epoch, above, below feedback.Seq) ([]landmark, error) {
+	rows, err := q.QueryContext(ctx, "SELECT seq, before, body FROM landmark WHERE epoch = ? AND seq > ? AND seq < ? ORDER BY seq",
+		int64(id), above, below)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []landmark
+	for rows.Next() {
+		l := landmark{Entry: Entry{Epoch: id}}
+		if err := rows.Scan(&l.Seq, &l.before, &l.Body); err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, rows.Err()
 }
 
 // readLandmark returns the last record of a kind up to seq, nil if there is none.
@@ -221,6 +270,27 @@ func readLandmark(ctx context.Context, q querier, id feedback.Epoch, kind feedba
 		return nil, nil
 	}
 	return body, err
+}
+
+// endsWithBoot reports whether what a kind of landmark says ends when the
+// program starts again.
+func endsWithBoot(k feedback.Kind) bool {
+	return k == feedback.KindTest || k == feedback.KindCleaning
+}
+
+// inForce is readLandmark, but nil when a start of the program has ended it.
+func inForce(ctx context.Context, q querier, id feedback.Epoch, kind feedback.Kind, seq feedback.Seq) ([]byte, error) {
+	body, err := readLandmark(ctx, q, id, kind, seq)
+	if body == nil || err != nil || !endsWithBoot(kind) {
+		return body, err
+	}
+	var ended bool
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(seq) FILTER (WHERE kind = ?3) > max(seq) FILTER (WHERE kind = ?2), 0)
+		FROM landmark WHERE epoch = ?1 AND kind IN (?2, ?3) AND seq <= ?4`, int64(id), string(kind), string(feedback.KindBoot), seq).Scan(&ended)
+	if ended || err != nil {
+		return nil, err
+	}
+	return body, nil
 }
 
 // Plan returns the plan in force in the current epoch; ok is false while none

@@ -168,6 +168,12 @@ func pad(path string) error {
 // damaged. The zeros take no room on the disk.
 const maxPadded = 1 << 40
 
+// Why the epoch after a rescue begins.
+const (
+	whyDamaged = "damaged"
+	whyUnsure  = "damaged, and what was asked behind a gap may have been something else"
+)
+
 // salvage is what could be read out of a damaged file.
 type salvage struct {
 	ctx     context.Context
@@ -183,7 +189,8 @@ type saved struct {
 	row
 	known     bool // its row could be read
 	records   []savedRecord
-	landmarks []Entry
+	landmarks []landmark
+	partial   bool // some landmarks could not be read
 	texts     []wire.Text
 }
 
@@ -258,17 +265,8 @@ func (e *saved) read(ctx context.Context, db *sql.DB) {
 		seq = r.seq
 	}
 	e.discard()
-	if rows, err := db.QueryContext(ctx, "SELECT seq, body FROM landmark WHERE epoch = ?", int64(e.ID)); err == nil {
-		for rows.Next() {
-			l := Entry{Epoch: e.ID}
-			if rows.Scan(&l.Seq, &l.Body) != nil {
-				break
-			}
-			if l.Record, err = wire.DecodeRecord(l.Body); err == nil {
-				e.landmarks = append(e.landmarks, l)
-			}
-		}
-		rows.Close()
+	for _, kind := range landmarkKinds {
+		e.readLandmarks(ctx, db, kind)
 	}
 	for _, r := range e.records {
 		t := wire.Text{Seq: r.seq}
@@ -276,6 +274,40 @@ func (e *saved) read(ctx context.Context, db *sql.DB) {
 			e.texts = append(e.texts, t)
 		}
 	}
+}
+
+// readLandmarks reads the landmarks of one kind.
+func (e *saved) readLandmarks(ctx context.Context, db *sql.DB, kind feedback.Kind) {
+	rows, err := db.QueryContext(ctx, "SELECT seq, before, body FROM landmark WHERE epoch = ? AND kind = ?", int64(e.ID), string(kind))
+	if err != nil {
+		e.partial = true
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		l := landmark{Entry: Entry{Epoch: e.ID}}
+		if err = rows.Scan(&l.Seq, &l.before, &l.Body); err == nil {
+			l.Record, err = wire.DecodeRecord(l.Body)
+		}
+		if err != nil || l.Record.Fact.Kind() != kind {
+			e.partial = true
+			continue
+		}
+		e.landmarks = append(e.landmarks, l)
+	}
+	e.partial = e.partial || rows.Err() != nil
+}
+
+// unsure reports whether records are missing among which something may have
+// been applied that nothing tells of.
+func (e *saved) unsure() bool {
+	last := e.Acked
+	holes := slices.ContainsFunc(e.records, func(r savedRecord) bool {
+		missing := r.seq != last+1
+		last = r.seq
+		return missing
+	})
+	return e.partial && holes
 }
 
 // discard drops records that contradict the chain of hashes, and those that no
@@ -304,7 +336,11 @@ func (e *saved) discard() {
 // write puts what was read into the fresh file: every epoch closed, under its
 // own numbers.
 func (s *salvage) write(tx *sql.Tx) error {
-	_, err := tx.ExecContext(s.ctx, "INSERT INTO journal VALUES (1, ?, 'damaged', ?, ?, ?, ?, ?)", string(s.o.Kiosk),
+	why := whyDamaged
+	if slices.ContainsFunc(s.epochs, (*saved).unsure) {
+		why = whyUnsure
+	}
+	_, err := tx.ExecContext(s.ctx, "INSERT INTO journal VALUES (1, ?, ?, ?, ?, ?, ?, ?)", string(s.o.Kiosk), why,
 		s.session, s.seen.stamp.Boot, s.seen.stamp.Since, s.seen.at, s.seen.ackedAt)
 	if err != nil {
 		return err
@@ -349,12 +385,16 @@ func (e *saved) write(ctx context.Context, tx *sql.Tx) error {
 		if err != nil {
 			return err
 		}
+		// Its chain vouches for it, and for no copy: it comes first.
 		if d, err := wire.DecodeRecord(r.body); err == nil && isLandmark(d.Fact.Kind()) {
-			e.landmarks = append(e.landmarks, Entry{Epoch: e.ID, Seq: r.seq, Record: d, Body: r.body})
+			l := landmark{Entry: Entry{Epoch: e.ID, Seq: r.seq, Body: r.body}, before: r.before[:]}
+			if err := putLandmark(ctx, tx, d.Fact.Kind(), l); err != nil {
+				return err
+			}
 		}
 	}
 	for _, l := range e.landmarks {
-		if err := putLandmark(ctx, tx, l); err != nil {
+		if err := putLandmark(ctx, tx, l.Record.Fact.Kind(), l); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -96,6 +97,20 @@ func contains(b []byte, text string) bool {
 		}
 	}
 	return false
+}
+
+// spoil makes records of the first epoch unreadable, where SQLite does not look.
+func spoil(t *testing.T, dir string, first, last feedback.Seq) {
+	t.Helper()
+	db, err := sqlite.Open(filepath.Join(dir, "journal.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Write.Exec(`UPDATE record SET body = x'00' WHERE seq BETWEEN ? AND ?
+		AND epoch = (SELECT id FROM epoch ORDER BY n LIMIT 1)`, first, last)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestOpen_damagedPage(t *testing.T) {
@@ -205,24 +220,27 @@ func TestOpen_truncated(t *testing.T) {
 	}
 }
 
-// The table of epochs is lost, the records are not.
-func TestOpen_lostEpochs(t *testing.T) {
-	dir := t.TempDir()
-	old, all := written(t, dir, 100, 20)
-	path := filepath.Join(dir, "journal.db")
+// rootOf returns where the first page of a table lies.
+func rootOf(t *testing.T, path, table string) int64 {
+	t.Helper()
 	db, err := sqlite.Open(path, sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var root int64
-	err = db.Read.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = 'epoch'").Scan(&root)
-	if err != nil {
+	err = db.Read.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = ?", table).Scan(&root)
+	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	overwrite(t, path, (root-1)*4096, 4096)
+	return (root - 1) * 4096
+}
+
+// The table of epochs is lost, the records are not.
+func TestOpen_lostEpochs(t *testing.T) {
+	dir := t.TempDir()
+	old, all := written(t, dir, 100, 20)
+	path := filepath.Join(dir, "journal.db")
+	overwrite(t, path, rootOf(t, path, "epoch"), 4096)
 	j, e := reopened(t, dir, old)
 	defer closeIt(t, j)
 	if got := held(t, j, e.ID, 1); !slices.Equal(got, all) || e.Acked != 0 {
@@ -298,5 +316,86 @@ func TestOpen_damagedAgainAndAgain(t *testing.T) {
 	defer closeIt(t, j)
 	if names, err := journal.Damaged(path); err != nil || len(names) != 3 {
 		t.Errorf("got %q, %v set aside, want three", names, err)
+	}
+}
+
+// What held is written twice: the copy stands in for a record that is gone,
+// with its number and its hash. Without the copy, the next epoch says so.
+func TestOpen_swallowedPlan(t *testing.T) {
+	for name, copied := range map[string]bool{"the copy is there": true, "the copy is gone too": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			c := newClock()
+			j := open(t, options(dir, c))
+			appendAll(t, j, asked)
+			for range 10 {
+				press(t, j, 1)
+			}
+			second := asked
+			second.Asked.Touchpoint = "till-2"
+			at := appendAll(t, j, second)
+			for range 10 {
+				press(t, j, 2)
+			}
+			e := j.Head()
+			all := held(t, j, e.ID, 1)
+			if err := j.Ack(e.ID, at-4); err != nil {
+				t.Fatal(err)
+			}
+			closeIt(t, j)
+			path := filepath.Join(dir, "journal.db")
+			spoil(t, dir, at-2, at+3)
+			if !copied {
+				overwrite(t, path, rootOf(t, path, "landmark"), 4096)
+			}
+			j = open(t, options(dir, c))
+			defer closeIt(t, j)
+
+			want := []string{all[at-4], all[at-1], all[at+3]}
+			from := []feedback.Seq{at - 3, at, at + 4}
+			if !copied {
+				want, from = slices.Delete(want, 1, 2), slices.Delete(from, 1, 2)
+			}
+			next := at - 3
+			for i := range want {
+				b, err := j.Batch(t.Context(), e.ID, next, journal.Limit{Records: 1000, Bytes: 1 << 20})
+				if err != nil || b.First != from[i] || string(b.Records[0]) != want[i] {
+					t.Fatalf("got %+v, %v, want %s from %d", b, err, want[i], from[i])
+				}
+				if hash, err := j.HashAt(t.Context(), e.ID, b.Last()); err != nil || b.Last() == at && hash != b.Before.Next(b.Records[0]) {
+					t.Errorf("got hash %v at %d, %v", hash, b.Last(), err)
+				}
+				if err := j.Ack(e.ID, b.Last()); err != nil {
+					t.Fatal(err)
+				}
+				next = b.Last() + 1
+			}
+			why := decode(t, held(t, j, j.Head().ID, 1)[0]).Fact.(feedback.EpochBegan).Why
+			if (why == "damaged") != copied {
+				t.Errorf("got why %q", why)
+			}
+			// A question does not stop at the copy: it is where the hub goes on.
+			b, err := j.Batch(t.Context(), e.ID, at-1, journal.Limit{})
+			if err != nil || b.First != at+4 || len(b.Records) != 0 {
+				t.Errorf("got %+v, %v, want a question behind the hole", b, err)
+			}
+		})
+	}
+}
+
+// A mark inside a hole is no damage.
+func TestOpen_markInHole(t *testing.T) {
+	dir := t.TempDir()
+	old, _ := written(t, dir, 100, 20)
+	spoil(t, dir, 40, 50)
+	j, _ := reopened(t, dir, old)
+	if err := j.Ack(old.ID, 45); err != nil {
+		t.Fatal(err)
+	}
+	closeIt(t, j)
+	j = open(t, options(dir, newClock()))
+	defer closeIt(t, j)
+	if names, _ := journal.Damaged(filepath.Join(dir, "journal.db")); len(names) != 1 || len(j.Epochs()) != 2 {
+		t.Errorf("got %q set aside and %d epochs, want one and two", names, len(j.Epochs()))
 	}
 }

@@ -30,6 +30,9 @@ type Settings struct {
 		Key     string `toml:"key" help:"Key that the hub wants to see. key_file keeps it out of this file."`
 		KeyFile string `toml:"key_file" help:"File that holds the key."`
 		CAFile  string `toml:"ca_file" help:"PEM file of the authority that signed the broker's certificate. Empty: those that the system trusts. mqtts only."`
+
+		ClientCertFile string `toml:"client_cert_file" help:"PEM file of this kiosk's own certificate, whose common name is its id, for a hub that wants to see one. {id} in the path stands for the id. mqtts only."`
+		ClientKeyFile  string `toml:"client_key_file" help:"PEM file with the key of that certificate; {id} as above."`
 	} `toml:"hub" help:"Where the hub is."`
 	Journal struct {
 		Keep    time.Duration `toml:"keep" help:"How long records stay that the hub has confirmed. Others stay until it does."`
@@ -98,6 +101,12 @@ func (s Settings) checkLanguage() error {
 func (s Settings) checkHub() error {
 	if s.Hub.Key != "" && s.Hub.KeyFile != "" {
 		return fmt.Errorf("settings hub.key and hub.key_file are both given: keep one")
+	}
+	if (s.Hub.ClientCertFile == "") != (s.Hub.ClientKeyFile == "") {
+		return fmt.Errorf("settings hub.client_cert_file and hub.client_key_file belong together: give both or none")
+	}
+	if s.Hub.ClientCertFile != "" && !strings.HasPrefix(s.Hub.Address, "mqtts://") {
+		return fmt.Errorf("setting hub.client_cert_file is of no use with hub.address %q: write mqtts:// there, or drop the file", s.Hub.Address)
 	}
 	if s.Hub.CAFile != "" && !strings.HasPrefix(s.Hub.Address, "mqtts://") {
 		return fmt.Errorf("setting hub.ca_file is of no use with hub.address %q: write mqtts:// there, or drop the file", s.Hub.Address)

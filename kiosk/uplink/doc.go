@@ -16,9 +16,10 @@
 //   - S is further: ask there, for only a hash that was compared proves that what
 //     the hub has is ours. A mark that moved on trust would leave records of a
 //     restored card behind.
-//   - S is less: the hub lost something, go back to S. Where the current epoch
-//     no longer holds what follows S, it goes on in a new one, which states anew
-//     what is asked; a hole in an older one is left out. The hub declares a gap.
+//   - S is less: the hub lost something, go back to S. Of what is no longer held
+//     there (it was pruned, or damaged) the journal still hands out the records
+//     that say what holds, each alone; the rest is left out, and the hub declares
+//     a gap.
 //   - refused as a fork, or S beyond everything this kiosk ever wrote: find the
 //     last record that both share by binary search, and let the journal go on
 //     from there in a new epoch.

@@ -72,11 +72,6 @@ func (c *connection) sync(ctx context.Context, e journal.Epoch, ask bool) error 
 		if !at.ask && len(b.Records) == 0 {
 			return nil
 		}
-		if !at.ask && e.Current && b.First > at.after+1 {
-			// The hub lacks what was pruned here. Nothing would tell it what
-			// was asked by then; a new epoch states it.
-			return c.branch(ctx, e, b.First-1, fmt.Sprintf("records %d to %d are no longer held", at.after+1, b.First-1))
-		}
 		ack, err := c.exchange(ctx, b)
 		if err != nil {
 			return err

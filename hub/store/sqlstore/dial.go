@@ -66,6 +66,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 	s := newStore(dialect{
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
+		check:      func(context.Context) error { return nil }, // the server answers for its pages
 	})
 	s.d.writer = newPostgresWriter(&s.tables)
 	d := &postgresDatabase{
@@ -85,7 +86,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 			return nil, errors.Join(err, d.close())
 		}
 		if !used {
-			return nil, errors.Join(errUnused, d.close())
+			return nil, errors.Join(ErrUnused, d.close())
 		}
 	}
 	if err := migratePostgres(ctx, d.write); err != nil {
@@ -114,8 +115,8 @@ type refusal string
 // Error returns the sentence.
 func (r refusal) Error() string { return string(r) }
 
-// errUnused says that no hub has used a database.
-const errUnused = refusal("there is no hub's store in it: see that the address names the right database")
+// ErrUnused says that no hub has used a database.
+const ErrUnused = refusal("there is no hub's store in it: see that the address names the right database")
 
 // settleWriter looks at a new connection: whatever the server, the database and
 // the role say together must make a commit durable, and goes on to do so when the

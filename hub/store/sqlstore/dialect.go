@@ -16,6 +16,8 @@ type dialect struct {
 	constraint func(err error) bool
 	// verbatim is how a text is stored that must come back byte for byte.
 	verbatim func(text string) any
+	// check reads the whole database and says whether it is sound.
+	check func(ctx context.Context) error
 }
 
 // database is how a database is read and written.

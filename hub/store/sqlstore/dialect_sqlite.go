@@ -48,6 +48,7 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		writer:     w,
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
+		check:      db.QuickCheck,
 	})
 	if err := w.prepare(ctx, db.Write, &s.tables); err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ func TestPostgres(t *testing.T) {
 		t.Run("insight", func(t *testing.T) {
 			storetest.Insight(t, func(t *testing.T) storetest.InsightStore { return dial(t, server.Database()) })
 		})
+		t.Run("archive", func(t *testing.T) { storetest.Archive(t, create) })
 		t.Run("fleet", func(t *testing.T) {
 			storetest.Fleet(t, func(t *testing.T) fleet.Store { return dial(t, server.Database()) })
 		})

@@ -50,7 +50,8 @@ func dialFleet(address, name string, n int) (*fleet, error) {
 			Survey: "visit", Scale: "smiley3",
 		}
 		err = k.batch([]feedback.Fact{
-			feedback.EpochBegan{Why: "new"}, feedback.BootBegan{Version: "bench", Down: -1},
+			feedback.EpochBegan{Why: "new"},
+			feedback.BootBegan{Version: "bench", Down: -1},
 			feedback.ClockFix{Boot: 1, Offset: 1_790_000_000_000, Uncertainty: 10, Source: "system"},
 			feedback.PlanApplied{Plan: feedback.NewPlanID([]byte(id)), Asked: asked},
 		})

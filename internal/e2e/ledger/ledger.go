@@ -1,57 +1,40 @@
-// Package ledger compares what kiosks say they recorded with what a hub has.
+// Package ledger adds up what became of the presses of a fleet that is at work,
+// or has just ended.
 //
-// It stands beside the line, over both of its ends: a ledger is what
-// kiosk/fleetsim writes of presses that are on a kiosk's disk, the hub's side is
-// read from its store. The demo and the tests of whole programs use it. It keeps
-// nothing and must not know how a press travels.
+// It stands beside the line, over both of its ends: internal/ledger holds what
+// must arrive, hub/verify holds the store against it, and what is added here is
+// where the rest is: on which kiosk a press waits, or that it is lost. The demo
+// and the tests of whole programs use it. It keeps nothing and must not know how
+// a press travels.
 package ledger
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"sourire/hub/ingest"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
-	"sourire/internal/wire"
+	"sourire/internal/ledger"
 	"sourire/kiosk/app"
 	"sourire/kiosk/journal"
 )
 
-// Entry is a line of a ledger: a press that must arrive.
-type Entry struct {
-	Kiosk  feedback.KioskID `json:"kiosk"`
-	Epoch  feedback.Epoch   `json:"epoch"`
-	Seq    feedback.Seq     `json:"seq"`
-	Rating int              `json:"rating"`
-	At     int64            `json:"at"` // Unix milliseconds
-}
-
-// Read reads a ledger; a last line that was cut off is left out. A missing file
-// is an empty ledger.
-func Read(path string) ([]Entry, error) {
+// Read reads a ledger; a missing file is an empty one.
+func Read(path string) (*ledger.Book, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return ledger.Read(strings.NewReader(""))
 	} else if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	var out []Entry
-	in := bufio.NewScanner(f)
-	for in.Scan() {
-		var e Entry
-		if err := json.Unmarshal(in.Bytes(), &e); err == nil {
-			out = append(out, e)
-		}
-	}
-	return out, in.Err()
+	defer f.Close() // only read
+	return ledger.Read(f)
 }
 
 // Sum is what became of the presses.
@@ -90,7 +73,7 @@ type Fleet struct {
 // believes to be stored and that the hub has not is lost, at any instant.
 // Doubled means something only when nobody presses any more.
 func (f Fleet) Compare(ctx context.Context, hub verify.Store) (Sum, error) {
-	entries, err := Read(f.Ledger)
+	book, err := Read(f.Ledger)
 	if err != nil {
 		return Sum{}, err
 	}
@@ -102,36 +85,35 @@ func (f Fleet) Compare(ctx context.Context, hub verify.Store) (Sum, error) {
 	if err != nil {
 		return Sum{}, err
 	}
-	sum := Sum{Pressed: int64(len(entries))}
 	report, err := verify.Run(ctx, hub, "", nil)
 	if err != nil {
-		return sum, err
+		return Sum{}, err
 	}
+	var sum Sum
 	sum.take(report)
-	stored, err := readStored(ctx, hub, report)
+	for _, o := range others {
+		book.Kiosks[o.Kiosk] = false
+		sum.other(o, report)
+	}
+	for _, finding := range report.Findings {
+		if _, known := book.Kiosks[finding.Source.Key.Kiosk]; !known { // whose are they?
+			sum.Doubled += finding.Presses
+		}
+	}
+	found, err := verify.Compare(ctx, hub, book)
 	if err != nil {
 		return sum, err
 	}
-	for _, o := range others {
-		sum.other(o, stored)
-	}
-	known := make(map[identity]bool, len(entries))
-	for _, e := range entries {
-		id := identity{key{ingest.Key{Kiosk: e.Kiosk, Epoch: e.Epoch}, e.Seq}, e.Rating}
-		known[id] = true
-		switch {
-		case stored[id]:
-		case e.Seq > marks[id.Key]:
+	sum.Pressed += found.Must
+	for _, a := range found.Absent {
+		if a.Seq > marks[ingest.Key{Kiosk: a.Kiosk, Epoch: a.Epoch}] {
 			sum.Queued++
-		default:
+		} else {
 			sum.Lost++
 		}
 	}
-	for id := range stored {
-		if !known[id] {
-			sum.Doubled++
-		}
-	}
+	sum.Lost += int64(len(found.Differ))
+	sum.Doubled += int64(len(found.Differ) + len(found.Extra))
 	return sum, nil
 }
 
@@ -151,13 +133,12 @@ func (s *Sum) take(report verify.Report) {
 	}
 }
 
-// other adds a kiosk without a ledger, and takes its presses out of stored.
-func (s *Sum) other(o journal.Stats, stored map[identity]bool) {
+// other adds a kiosk without a ledger.
+func (s *Sum) other(o journal.Stats, report verify.Report) {
 	var have int64
-	for id := range stored {
-		if id.Kiosk == o.Kiosk {
-			have++
-			delete(stored, id)
+	for _, f := range report.Findings {
+		if f.Source.Key.Kiosk == o.Kiosk {
+			have += f.Presses
 		}
 	}
 	s.Pressed += o.Presses
@@ -180,39 +161,6 @@ func (f Fleet) others(ctx context.Context) ([]journal.Stats, error) {
 		out = append(out, st)
 	}
 	return out, nil
-}
-
-type key struct {
-	ingest.Key
-	seq feedback.Seq
-}
-
-type identity struct {
-	key
-	rating int
-}
-
-func readStored(ctx context.Context, hub verify.Store, report verify.Report) (map[identity]bool, error) {
-	out := make(map[identity]bool)
-	err := hub.Snapshot(ctx, func(r verify.Reader) error {
-		for _, f := range report.Findings {
-			err := r.Rows(ctx, f.Source.Key, func(row ingest.Row) error {
-				rec, err := wire.DecodeRecord(row.Body)
-				if err != nil {
-					return nil //nolint:nilerr // verify.Run judges records
-				}
-				if p, ok := rec.Fact.(feedback.Press); ok {
-					out[identity{key{f.Source.Key, row.Seq}, p.Rating}] = true
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return out, err
 }
 
 // readMarks reads how far each kiosk believes the hub to be.

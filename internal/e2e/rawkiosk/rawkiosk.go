@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"sourire/internal/feedback"
@@ -26,22 +27,41 @@ type Kiosk struct {
 	acks   chan wire.Ack
 	hashes []feedback.Hash // hashes[n] after n records
 	number int64
+	told   atomic.Int64 // answers that said wait
 }
 
 // Epoch is the epoch of every raw kiosk.
 const Epoch = feedback.Epoch(7)
 
-// Dial connects a kiosk whose journal holds a plan and a clock fix.
-func Dial(ctx context.Context, address, key, id string) (*Kiosk, error) {
+// New returns a kiosk that is not connected. Its journal holds a plan and a
+// clock fix.
+func New(id string) *Kiosk {
 	k := &Kiosk{ID: feedback.KioskID(id), Full: wire.MaxRecords, acks: make(chan wire.Ack, 1000), hashes: make([]feedback.Hash, 1)}
 	k.Add(0, feedback.EpochBegan{Why: "new"})
 	k.Add(0, feedback.PlanApplied{Plan: feedback.NewPlanID(nil), Asked: feedback.Asked{Site: "s", Touchpoint: "exit", Survey: "q", Scale: "smiley3"}})
 	k.Add(0, feedback.ClockFix{Boot: 1, Offset: 1_790_000_000_000, Uncertainty: 10, Source: "system"})
+	return k
+}
+
+// Dial returns a new kiosk that is connected.
+func Dial(ctx context.Context, address, key, id string) (*Kiosk, error) {
+	k := New(id)
+	return k, k.Connect(ctx, address, key)
+}
+
+// Connect connects, or connects again with whatever the kiosk holds.
+func (k *Kiosk) Connect(ctx context.Context, address, key string) error {
+	if k.conn != nil {
+		k.conn.Close()
+	}
 	conn, err := link.Dial(ctx, link.Options{
-		Address: address, ClientID: id, Username: id, Password: key,
+		Address: address, ClientID: string(k.ID), Username: string(k.ID), Password: key,
 		Subscriptions: []string{wire.Topic(k.ID, wire.TopicAck)},
 		Handler: func(m link.Message) {
 			if a, err := wire.Decode[wire.Ack](m.Payload); err == nil {
+				if a.Refused == wire.RefusedBusy {
+					k.told.Add(1)
+				}
 				select {
 				case k.acks <- a:
 				default:
@@ -50,11 +70,15 @@ func Dial(ctx context.Context, address, key, id string) (*Kiosk, error) {
 		},
 	})
 	k.conn = conn
-	return k, err
+	return err
 }
 
 // Close hangs up.
-func (k *Kiosk) Close() { k.conn.Close() }
+func (k *Kiosk) Close() {
+	if k.conn != nil {
+		k.conn.Close()
+	}
+}
 
 // Press adds n presses, three seconds apart.
 func (k *Kiosk) Press(n int) {
@@ -86,6 +110,10 @@ func (k *Kiosk) Send(payload []byte) error {
 	defer cancel()
 	return k.conn.Publish(ctx, link.Message{Topic: wire.Topic(k.ID, wire.TopicJournal), Payload: payload})
 }
+
+// Told returns how often the hub has told the kiosk to wait, whether or not
+// anybody waited for that answer. Any goroutine may ask.
+func (k *Kiosk) Told() int { return int(k.told.Load()) }
 
 // ErrNoAnswer says that no answer came in time.
 var ErrNoAnswer = errors.New("no answer")

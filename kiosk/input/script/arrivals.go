@@ -1,14 +1,7 @@
 package script
 
 import (
-	"encoding/csv"
-	"errors"
-	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -23,24 +16,53 @@ func (c Constant) Next(after time.Time, _ *rand.Rand) time.Time {
 	return after.Add(time.Duration(c))
 }
 
+// Rated is a model without memory: each instant has a rate, and a visitor comes
+// without regard to those before.
+type Rated interface {
+	Arrivals
+	// Rate returns how many visitors an hour there are at an instant, and until
+	// when that holds: a later instant, the zero Time for ever.
+	Rate(at time.Time) (perHour float64, until time.Time)
+}
+
 // Poisson is so many visitors an hour on average, each without regard to the
 // others.
 type Poisson float64
 
+// Rate implements Rated.
+func (p Poisson) Rate(time.Time) (float64, time.Time) { return float64(p), time.Time{} }
+
 // Next implements Arrivals.
-func (p Poisson) Next(after time.Time, r *rand.Rand) time.Time {
-	gap, ok := draw(float64(p), r)
-	if !ok {
-		return time.Time{}
+func (p Poisson) Next(after time.Time, r *rand.Rand) time.Time { return next(p, after, r) }
+
+// forEver is when nobody waits any longer.
+const forEver = 100 * 365 * 24 * time.Hour
+
+// year without anybody is for ever too.
+const year = 366 * 24 * time.Hour
+
+// next draws the first arrival after an instant. What has no memory may be drawn
+// anew at the end of each rate.
+func next(m Rated, after time.Time, r *rand.Rand) time.Time {
+	for at := after; at.Sub(after) < year; {
+		perHour, until := m.Rate(at)
+		gap, ok := draw(perHour, r)
+		if until.IsZero() || ok && at.Add(gap).Before(until) {
+			if !ok {
+				return time.Time{}
+			}
+			return at.Add(gap)
+		}
+		at = until
 	}
-	return after.Add(gap)
+	return time.Time{}
 }
 
 // draw returns an exponential gap for a rate per hour, false when it is longer
 // than anybody waits.
 func draw(perHour float64, r *rand.Rand) (time.Duration, bool) {
 	hours := r.ExpFloat64() / perHour
-	if !(perHour > 0) || hours > 100*365*24 {
+	if !(perHour > 0) || hours > forEver.Hours() {
 		return 0, false
 	}
 	return time.Duration(hours * float64(time.Hour)), true
@@ -52,59 +74,41 @@ type Hourly struct {
 	Zone    *time.Location // of the hours; nil means UTC
 }
 
-// Next implements Arrivals.
-func (h Hourly) Next(after time.Time, r *rand.Rand) time.Time {
-	zone := h.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	at := after
-	for range 366 * 24 { // a year without anybody is for ever
-		local := at.In(zone)
-		gap, ok := draw(h.PerHour[local.Hour()], r)
-		// Where a zone leaps, it leaps at the end of an hour of its own.
-		past := time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second + time.Duration(local.Nanosecond())
-		if left := time.Hour - past; !ok || gap >= left {
-			at = at.Add(left) // without memory: draw again from there
-			continue
-		}
-		return at.Add(gap)
-	}
-	return time.Time{}
+// Rate implements Rated.
+func (h Hourly) Rate(at time.Time) (float64, time.Time) {
+	local := at.In(in(h.Zone))
+	return h.PerHour[local.Hour()], endOfHour(local)
 }
 
-// ReadHourly reads lines "hour,presses" of a CSV with that heading: the hour
-// from 0 to 23 and how many presses it has on average. Hours that are not named
-// have none; naming one twice is an error.
-func ReadHourly(from io.Reader) (Hourly, error) {
-	var h Hourly
-	var seen [24]bool
-	lines := csv.NewReader(from)
-	lines.FieldsPerRecord = 2
-	lines.TrimLeadingSpace = true
-	for first := true; ; first = false {
-		fields, err := lines.Read()
-		if errors.Is(err, io.EOF) && !first {
-			return h, nil
-		}
-		if err != nil {
-			return h, fmt.Errorf("script: visitors by the hour: %w", err)
-		}
-		if first {
-			if strings.TrimSpace(fields[0]) != "hour" || strings.TrimSpace(fields[1]) != "presses" {
-				return h, fmt.Errorf("script: visitors by the hour: the first line is %q: want hour,presses", strings.Join(fields, ","))
-			}
-			continue
-		}
-		line, _ := lines.FieldPos(0)
-		hour, err := strconv.Atoi(strings.TrimSpace(fields[0]))
-		if err != nil || hour < 0 || hour > 23 || seen[hour] {
-			return h, fmt.Errorf("script: visitors by the hour: line %d: hour %q: want 0 to 23, each once", line, fields[0])
-		}
-		presses, err := strconv.ParseFloat(strings.TrimSpace(fields[1]), 64)
-		if err != nil || !finite(presses) || math.IsNaN(presses) {
-			return h, fmt.Errorf("script: visitors by the hour: line %d: presses %q: want a number from 0", line, fields[1])
-		}
-		h.PerHour[hour], seen[hour] = presses, true
+// Next implements Arrivals.
+func (h Hourly) Next(after time.Time, r *rand.Rand) time.Time { return next(h, after, r) }
+
+// Weekly are visitors by the hour of the week.
+type Weekly struct {
+	PerHour [7 * 24]float64 // on average, from midnight between Sunday and Monday
+	Zone    *time.Location  // of the hours; nil means UTC
+}
+
+// Rate implements Rated.
+func (w Weekly) Rate(at time.Time) (float64, time.Time) {
+	local := at.In(in(w.Zone))
+	monday := (int(local.Weekday()) + 6) % 7 // days since
+	return w.PerHour[24*monday+local.Hour()], endOfHour(local)
+}
+
+// Next implements Arrivals.
+func (w Weekly) Next(after time.Time, r *rand.Rand) time.Time { return next(w, after, r) }
+
+func in(zone *time.Location) *time.Location {
+	if zone == nil {
+		return time.UTC
 	}
+	return zone
+}
+
+// endOfHour returns the end of the local hour: where a zone leaps, it leaps at
+// the end of an hour of its own.
+func endOfHour(local time.Time) time.Time {
+	past := time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second + time.Duration(local.Nanosecond())
+	return local.Add(time.Hour - past)
 }

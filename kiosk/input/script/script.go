@@ -7,9 +7,11 @@
 // its seed and waits on timers alone, so that a run repeats exactly and runs
 // under testing/synctest.
 //
-// Models of arrival are [Constant], [Poisson] and [Hourly]. The two last have no
-// memory: each gap is exponential with the rate of its hour (a Poisson process;
-// with changing rates, Lewis and Shedler 1979).
+// Models of arrival are [Constant], [Poisson], [Hourly], [Weekly] and [Rush]. All
+// but the first have no memory: each gap is exponential with the rate of its time
+// (a Poisson process; with changing rates, Lewis and Shedler 1979). Days differ
+// with [Days], which makes their numbers gamma-Poisson, and with Options.Mood,
+// which makes their faces beta-binomial.
 //
 // Nothing is kept. The package has no goroutine but that of Run. It must not
 // know scales, screens or journals.
@@ -41,8 +43,12 @@ type Options struct {
 	// best one half of the time.
 	Faces []float64
 	Seed  uint64
-	Count int  // how many presses there are; 0: no end
-	Touch bool // taps on a screen, not presses of buttons
+	// Mood is how much presses of one day are alike beyond what Faces says, as a
+	// correlation from 0, not at all, to below 1.
+	Mood  float64
+	Zone  *time.Location // of the days of Mood; nil means UTC
+	Count int            // how many presses there are; 0: no end
+	Touch bool           // taps on a screen, not presses of buttons
 	// Now tells the time; nil means time.Now. Its pace must be that of timers.
 	Now func() time.Time
 }
@@ -71,6 +77,9 @@ func New(o Options) (*Visitors, error) {
 		}
 		v.total += w
 	}
+	if !(o.Mood >= 0 && o.Mood < 1) {
+		return nil, fmt.Errorf("script: mood %v: want a correlation from 0 to below 1", o.Mood)
+	}
 	if v.total == 0 || !finite(v.total) {
 		return nil, fmt.Errorf("script: weights %v of the faces: want one above 0", o.Faces)
 	}
@@ -91,20 +100,24 @@ func (v *Visitors) Run(ctx context.Context, emit func(input.Signal)) error {
 		if !sleep(ctx, at.Sub(v.o.Now())) {
 			return nil
 		}
-		emit(input.Signal{Kind: input.Press, Place: v.face(r), Touch: v.o.Touch})
+		emit(input.Signal{Kind: input.Press, Place: v.face(at, r), Touch: v.o.Touch})
 	}
 	return nil
 }
 
 // face draws one.
-func (v *Visitors) face(r *rand.Rand) int {
-	x := r.Float64() * v.total
-	for i, w := range v.o.Faces {
+func (v *Visitors) face(at time.Time, r *rand.Rand) int {
+	weights, total := v.o.Faces, v.total
+	if v.o.Mood > 0 {
+		weights, total = mood(weights, total, v.o.Mood, dayRandom(v.o.Seed, at.In(in(v.o.Zone)), 2))
+	}
+	x := r.Float64() * total
+	for i, w := range weights {
 		if x -= w; x < 0 {
 			return i
 		}
 	}
-	return len(v.o.Faces) - 1
+	return len(weights) - 1
 }
 
 // sleep reports whether d passed before ctx was done.

@@ -120,12 +120,11 @@ func near(t *testing.T, what string, got, want, sigma float64) {
 }
 
 func TestHourly(t *testing.T) {
-	h, err := script.ReadHourly(strings.NewReader("hour,presses\n9, 30\n10,120\n"))
+	kathmandu := time.FixedZone("+05:45", 5*3600+45*60)
+	h, err := script.ReadHours(strings.NewReader("hour,presses\n9, 30\n10,120\n"), kathmandu)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kathmandu := time.FixedZone("+05:45", 5*3600+45*60)
-	h.Zone = kathmandu
 	r := rand.New(rand.NewPCG(1, 1))
 	counts := map[int]float64{}
 	const days = 200
@@ -148,6 +147,10 @@ func TestArrivals_Nobody(t *testing.T) {
 		script.Hourly{},
 		script.Hourly{PerHour: [24]float64{3: 1e-300}},
 		script.Poisson(1e-300),
+		script.Weekly{},
+		script.Rush{},
+		script.Rush{Base: 0, Burst: 0, Minutes: []int{60}},
+		script.Days{Of: script.Poisson(0), Spread: 1},
 	} {
 		if at := a.Next(time.Unix(0, 0), r); !at.IsZero() {
 			t.Errorf("%T: got somebody at %v, want nobody ever", a, at)
@@ -160,9 +163,13 @@ func TestArrivals_Nobody(t *testing.T) {
 	})
 }
 
-func TestReadHourly_Refuses(t *testing.T) {
+func TestReadHours_Refuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"nothing", "", "EOF"},
+		{"nothing", "", "empty"},
+		{"another column", "hour,count\n9,1\n", `"hour,count": want hour,presses`},
+		{"hour of the week", "hour_of_week,presses\n168,1\n", `line 2: hour "168": want 0 to 167`},
+		{"three fields", "hour,presses\n9,1\n10,1,7\n", "line 3: 3 fields"},
+		{"quotes", "hour,presses\n9,\"1\n", "line 2"},
 		{"no heading", "9,30\n", "hour,presses"},
 		{"hour", "hour,presses\n24,1\n", `line 2: hour "24"`},
 		{"twice", "hour,presses\n9,1\n9,2\n", `line 3: hour "9"`},
@@ -174,7 +181,7 @@ func TestReadHourly_Refuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := script.ReadHourly(strings.NewReader(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := script.ReadHours(strings.NewReader(tt.text), nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
 		})

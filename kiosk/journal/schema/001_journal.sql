@@ -39,12 +39,14 @@ CREATE TABLE record (
 ) STRICT, WITHOUT ROWID;
 
 -- Records that say what holds from there on, once more: pruning keeps of each
--- kind the last one below the oldest record.
+-- kind the last one below the oldest record, and damage to the records leaves
+-- them here, to be sent in their place. before is the running hash before.
 CREATE TABLE landmark (
-    epoch INTEGER NOT NULL,
-    kind  TEXT    NOT NULL,
-    seq   INTEGER NOT NULL,
-    body  BLOB    NOT NULL,
+    epoch  INTEGER NOT NULL,
+    kind   TEXT    NOT NULL,
+    seq    INTEGER NOT NULL,
+    before BLOB    NOT NULL,
+    body   BLOB    NOT NULL,
     PRIMARY KEY (epoch, kind, seq)
 ) STRICT, WITHOUT ROWID;
 
