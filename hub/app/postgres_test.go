@@ -10,6 +10,7 @@ import (
 
 	"sourire/hub/app"
 	"sourire/hub/store/sqlstore"
+	"sourire/internal/link"
 	"sourire/internal/postgrestest"
 )
 
@@ -26,6 +27,12 @@ func TestNew_postgres(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// A broker that is stopped in its first moments leaves goroutines behind.
+			conn, err := link.Dial(t.Context(), link.Options{Address: a.BrokerAddr(), ClientID: "k", Username: "k", Password: a.Key()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
 			if err := a.Stop(); err != nil {
 				t.Fatal(err)
 			}
