@@ -74,6 +74,9 @@ func (s *Store) Kiosks(ctx context.Context, at feedback.SiteID) ([]insight.Kiosk
 		for i := range out {
 			out[i].Gaps = gaps[out[i].ID]
 		}
+		if err := countBad(ctx, tx, out); err != nil {
+			return fmt.Errorf("quarantine: %w", err)
+		}
 		return nil
 	})
 	return out, err
@@ -142,6 +145,38 @@ func allGaps(ctx context.Context, tx *tx) (map[feedback.KioskID][]insight.Gap, e
 		out[g.Kiosk] = append(out[g.Kiosk], g)
 	}
 	return out, rows.Err()
+}
+
+// countBad counts the records in quarantine of these kiosks. Few journals have
+// any, and only theirs are counted: one kiosk may have 8 MiB of them.
+func countBad(ctx context.Context, tx *tx, kiosks []insight.Kiosk) error {
+	rows, err := tx.QueryContext(ctx, "SELECT kiosk, id FROM source WHERE quarantined > 0")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	sources := make(map[feedback.KioskID][]int64)
+	for rows.Next() {
+		var kiosk feedback.KioskID
+		var id int64
+		if err := rows.Scan(&kiosk, &id); err != nil {
+			return err
+		}
+		sources[kiosk] = append(sources[kiosk], id)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for i := range kiosks {
+		for _, id := range sources[kiosks[i].ID] {
+			var n int64
+			if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM quarantine WHERE source = ?", id).Scan(&n); err != nil {
+				return err
+			}
+			kiosks[i].Bad += n
+		}
+	}
+	return nil
 }
 
 // Read implements insight.Store.
