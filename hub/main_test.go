@@ -42,23 +42,26 @@ func TestProgram_refuses(t *testing.T) {
 		status int
 		want   []string // parts of the sentence
 	}{
-		"unknown key":        {"[web]\nlisten_on = \":1\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "listen_on", "listen"}},
-		"bad value":          {"zone = 7\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "zone"}},
-		"no TOML":            {"zone = \n", []string{"serve"}, 2, []string{"sourire-hub.toml"}},
-		"unknown zone":       {"zone = \"Mars\"\n", []string{"serve"}, 2, []string{"Mars", "Europe/Paris"}},
-		"missing file":       {"", []string{"serve", "--config", "nowhere.toml"}, 2, []string{"nowhere.toml"}},
-		"unknown flag":       {"", []string{"serve", "--web.lisen=x"}, 2, []string{"--web.lisen", "--help"}},
-		"unknown command":    {"", []string{"sevre"}, 2, []string{"sevre"}},
-		"no hub to verify":   {"", []string{"verify"}, 1, []string{"sourire-hub-data", "--data"}},
-		"no ledger":          {"", []string{"verify", "--ledger", "absent"}, 2, []string{"--ledger", "absent"}},
-		"bad ledger":         {"data = \"used\"\n", []string{"verify", "--ledger", "file"}, 2, []string{"--ledger=file", "line 1"}},
-		"ledger of one":      {"", []string{"verify", "--ledger", "file", "k1"}, 2, []string{"leave the kiosk out"}},
-		"half a certificate": {"[broker]\ntls_cert_file = \"x\"\n", []string{"serve"}, 2, []string{"tls_key_file"}},
-		"bad kiosk":          {"", []string{"verify", "Kiosk 1"}, 2, []string{"Kiosk 1", "a-z"}},
-		"folder in use":      {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
-		"folder is a file":   {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
-		"damaged database":   {"data = \"broken\"\n", []string{"serve"}, 1, []string{"hub.db"}},
-		"unreachable broker": {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x"}},
+		"unknown key":           {"[web]\nlisten_on = \":1\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "listen_on", "listen"}},
+		"bad value":             {"zone = 7\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "zone"}},
+		"no TOML":               {"zone = \n", []string{"serve"}, 2, []string{"sourire-hub.toml"}},
+		"unknown zone":          {"zone = \"Mars\"\n", []string{"serve"}, 2, []string{"Mars", "Europe/Paris"}},
+		"missing file":          {"", []string{"serve", "--config", "nowhere.toml"}, 2, []string{"nowhere.toml"}},
+		"unknown flag":          {"", []string{"serve", "--web.lisen=x"}, 2, []string{"--web.lisen", "--help"}},
+		"unknown command":       {"", []string{"sevre"}, 2, []string{"sevre"}},
+		"no hub to verify":      {"", []string{"verify"}, 1, []string{"sourire-hub-data", "--data"}},
+		"no ledger":             {"", []string{"verify", "--ledger", "absent"}, 2, []string{"--ledger", "absent"}},
+		"bad ledger":            {"data = \"used\"\n", []string{"verify", "--ledger", "file"}, 2, []string{"--ledger=file", "line 1"}},
+		"ledger of one":         {"", []string{"verify", "--ledger", "file", "k1"}, 2, []string{"leave the kiosk out"}},
+		"half a certificate":    {"[broker]\ntls_cert_file = \"x\"\n", []string{"serve"}, 2, []string{"tls_key_file"}},
+		"bad kiosk":             {"", []string{"verify", "Kiosk 1"}, 2, []string{"Kiosk 1", "a-z"}},
+		"folder in use":         {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
+		"folder is a file":      {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
+		"damaged database":      {"data = \"broken\"\n", []string{"serve"}, 1, []string{"hub.db"}},
+		"no address of a store": {"[store]\npostgres = \"host=x password=geheim\"\n", []string{"serve"}, 1, []string{"[store] postgres", "postgres://user@host"}},
+		"unreachable store":     {"[store]\npostgres = \"postgres://u:geheim@127.0.0.1:1/db\"\n", []string{"serve"}, 1, []string{"[store] postgres", "postgres://u@127.0.0.1:1/db"}},
+		"no store to verify":    {"[store]\npostgres = \"postgres://u:geheim@127.0.0.1:1/db\"\n", []string{"verify"}, 1, []string{"[store] postgres", "cannot be reached"}},
+		"unreachable broker":    {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -78,6 +81,9 @@ func TestProgram_refuses(t *testing.T) {
 				status, _, errs := call(t, c.args...)
 				if status != c.status {
 					t.Errorf("got status %d, want %d: %s", status, c.status, errs)
+				}
+				if strings.Contains(errs, "geheim") {
+					t.Errorf("got %q, with a password", errs)
 				}
 				for _, w := range c.want {
 					if !strings.Contains(errs, w) {
