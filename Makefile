@@ -32,7 +32,8 @@ kiosk-window: ## build the kiosk with a window into bin/; needs the packages of 
 
 demo: build ## a hub and three kiosks with visitors; FOR=20s ends by itself and says what was lost
 	@if [ -n "$$DISPLAY" ] && pkg-config --exists $(HEADERS) 2>/dev/null; then $(MAKE) --no-print-directory kiosk-window; fi
-	$(GO) run ./internal/e2e/demo $(if $(FOR),--for $(FOR))
+	@$(GO) build -o bin/demo ./internal/e2e/demo
+	@bin/demo $(if $(FOR),--for $(FOR))
 
 test: ## the gate: install what the tests need, then run all of them
 	.ci/deps

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"sourire/hub/app"
@@ -36,7 +32,7 @@ func (cmd *exportCmd) Run(c *console) error {
 	}
 	ctx, stop := run.Context()
 	defer stop()
-	store, err := openStore(ctx, s)
+	store, err := app.OpenStore(ctx, s, sqlstore.Options{MustExist: true})
 	if err != nil {
 		return err
 	}
@@ -58,13 +54,4 @@ func (cmd *exportCmd) Run(c *console) error {
 		return command.ErrFound
 	}
 	return nil
-}
-
-// openStore opens the store of a hub that is there.
-func openStore(ctx context.Context, s app.Settings) (*sqlstore.Store, error) {
-	path := filepath.Join(s.Data, app.FileName)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no hub in the folder %s: name its data folder with --data", s.Data)
-	}
-	return sqlstore.Open(ctx, path)
 }

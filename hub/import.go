@@ -103,7 +103,7 @@ func withStore(ctx context.Context, s app.Settings, do func(*sqlstore.Store, *in
 		return err
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
-	store, err := sqlstore.Open(ctx, folder.Path(app.FileName))
+	store, err := app.OpenStore(ctx, s, sqlstore.Options{})
 	if err != nil {
 		return err
 	}
@@ -120,15 +120,15 @@ func withStore(ctx context.Context, s app.Settings, do func(*sqlstore.Store, *in
 }
 
 // lookInto runs do on the store of a hub that may run, for a dry run; where there
-// is no hub, on an empty one that is gone afterwards.
+// is no hub's file, on an empty one that is gone afterwards.
 func lookInto(ctx context.Context, s app.Settings, do func(*sqlstore.Store, *ingest.Ingester) error) (err error) {
-	if _, err := os.Stat(filepath.Join(s.Data, app.FileName)); err != nil {
+	if _, err := os.Stat(filepath.Join(s.Data, app.FileName)); s.Store.Postgres == "" && err != nil {
 		if s.Data, err = os.MkdirTemp("", "sourire-hub-dry-run"); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(s.Data)) }()
 	}
-	store, err := sqlstore.Open(ctx, filepath.Join(s.Data, app.FileName))
+	store, err := app.OpenStore(ctx, s, sqlstore.Options{MustExist: s.Store.Postgres != ""})
 	if err != nil {
 		return err
 	}

@@ -42,32 +42,35 @@ func TestProgram_refuses(t *testing.T) {
 		status int
 		want   []string // parts of the sentence
 	}{
-		"unknown key":        {"[web]\nlisten_on = \":1\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "listen_on", "listen"}},
-		"bad value":          {"zone = 7\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "zone"}},
-		"no TOML":            {"zone = \n", []string{"serve"}, 2, []string{"sourire-hub.toml"}},
-		"unknown zone":       {"zone = \"Mars\"\n", []string{"serve"}, 2, []string{"Mars", "Europe/Paris"}},
-		"missing file":       {"", []string{"serve", "--config", "nowhere.toml"}, 2, []string{"nowhere.toml"}},
-		"unknown flag":       {"", []string{"serve", "--web.lisen=x"}, 2, []string{"--web.lisen", "--help"}},
-		"unknown command":    {"", []string{"sevre"}, 2, []string{"sevre"}},
-		"no hub to verify":   {"", []string{"verify"}, 1, []string{"sourire-hub-data", "--data"}},
-		"no ledger":          {"", []string{"verify", "--ledger", "absent"}, 2, []string{"--ledger", "absent"}},
-		"bad ledger":         {"data = \"used\"\n", []string{"verify", "--ledger", "file"}, 2, []string{"--ledger=file", "line 1"}},
-		"ledger of one":      {"", []string{"verify", "--ledger", "file", "k1"}, 2, []string{"leave the kiosk out"}},
-		"half a certificate": {"[broker]\ntls_cert_file = \"x\"\n", []string{"serve"}, 2, []string{"tls_key_file"}},
-		"bad kiosk":          {"", []string{"verify", "Kiosk 1"}, 2, []string{"Kiosk 1", "a-z"}},
-		"folder in use":      {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
-		"folder is a file":   {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
-		"damaged database":   {"data = \"broken\"\n", []string{"serve"}, 1, []string{"hub.db"}},
-		"unreachable broker": {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x", "broker.address"}},
-		"no host and port":   {"", []string{"serve", "--web.listen=8080"}, 2, []string{"setting web.listen: \"8080\" is no host:port: write 127.0.0.1:8080, or :8080"}},
-		"empty listen":       {"[web]\nlisten = \"\"\n", []string{"serve"}, 2, []string{"setting web.listen: \"\" is no host:port"}},
-		"no address":         {"", []string{"serve", "--broker.listen=300.1.1.1:1"}, 2, []string{"setting broker.listen: \"300.1.1.1:1\": 300.1.1.1 is no address"}},
-		"not our address":    {"[web]\nlisten = \"127.0.0.1:0\"\n", []string{"serve", "--broker.listen=192.0.2.1:1883"}, 1, []string{"192.0.2.1:1883", "broker.listen"}},
-		"own zone":           {"zone = \"Local\"\n", []string{"serve"}, 2, []string{"setting zone \"Local\" is no IANA time zone"}},
-		"bad site":           {"[[site]]\nid = \"a\"\n[[site]]\nid = \"Bad Site\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: in [[site]] number 2: id: ", "Bad Site"}},
-		"site twice":         {"[[site]]\nid = \"a\"\n[[site]]\nid = \"a\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a is listed twice"}},
-		"site's own zone":    {"[[site]]\nid = \"a\"\nzone = \"Local\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a: zone \"Local\""}},
-		"folder as settings": {"", []string{"serve", "--config", "broken"}, 2, []string{"settings file broken is a folder: name the file in it"}},
+		"unknown key":           {"[web]\nlisten_on = \":1\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "listen_on", "listen"}},
+		"bad value":             {"zone = 7\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "zone"}},
+		"no TOML":               {"zone = \n", []string{"serve"}, 2, []string{"sourire-hub.toml"}},
+		"unknown zone":          {"zone = \"Mars\"\n", []string{"serve"}, 2, []string{"Mars", "Europe/Paris"}},
+		"missing file":          {"", []string{"serve", "--config", "nowhere.toml"}, 2, []string{"nowhere.toml"}},
+		"unknown flag":          {"", []string{"serve", "--web.lisen=x"}, 2, []string{"--web.lisen", "--help"}},
+		"unknown command":       {"", []string{"sevre"}, 2, []string{"sevre"}},
+		"no hub to verify":      {"", []string{"verify"}, 1, []string{"sourire-hub-data", "--data"}},
+		"no ledger":             {"", []string{"verify", "--ledger", "absent"}, 2, []string{"--ledger", "absent"}},
+		"bad ledger":            {"data = \"used\"\n", []string{"verify", "--ledger", "file"}, 2, []string{"--ledger=file", "line 1"}},
+		"ledger of one":         {"", []string{"verify", "--ledger", "file", "k1"}, 2, []string{"leave the kiosk out"}},
+		"half a certificate":    {"[broker]\ntls_cert_file = \"x\"\n", []string{"serve"}, 2, []string{"tls_key_file"}},
+		"bad kiosk":             {"", []string{"verify", "Kiosk 1"}, 2, []string{"Kiosk 1", "a-z"}},
+		"folder in use":         {"data = \"used\"\n", []string{"serve"}, 1, []string{"used"}},
+		"folder is a file":      {"data = \"file\"\n", []string{"serve"}, 1, []string{"file"}},
+		"damaged database":      {"data = \"broken\"\n", []string{"serve"}, 1, []string{"hub.db"}},
+		"no address of a store": {"[store]\npostgres = \"host=x password=geheim\"\n", []string{"serve"}, 1, []string{"[store] postgres", "postgres://user@host"}},
+		"unreachable store":     {"[store]\npostgres = \"postgres://u:geheim@127.0.0.1:1/db\"\n", []string{"serve"}, 1, []string{"[store] postgres", "postgres://u@127.0.0.1:1/db"}},
+		"no store to verify":    {"[store]\npostgres = \"postgres://u:geheim@127.0.0.1:1/db\"\n", []string{"verify"}, 1, []string{"[store] postgres", "cannot be reached"}},
+		"unreachable broker":    {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x", "broker.address"}},
+		"no host and port":      {"", []string{"serve", "--web.listen=8080"}, 2, []string{"setting web.listen: \"8080\" is no host:port: write 127.0.0.1:8080, or :8080"}},
+		"empty listen":          {"[web]\nlisten = \"\"\n", []string{"serve"}, 2, []string{"setting web.listen: \"\" is no host:port"}},
+		"no address":            {"", []string{"serve", "--broker.listen=300.1.1.1:1"}, 2, []string{"setting broker.listen: \"300.1.1.1:1\": 300.1.1.1 is no address"}},
+		"not our address":       {"[web]\nlisten = \"127.0.0.1:0\"\n", []string{"serve", "--broker.listen=192.0.2.1:1883"}, 1, []string{"192.0.2.1:1883", "broker.listen"}},
+		"own zone":              {"zone = \"Local\"\n", []string{"serve"}, 2, []string{"setting zone \"Local\" is no IANA time zone"}},
+		"bad site":              {"[[site]]\nid = \"a\"\n[[site]]\nid = \"Bad Site\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: in [[site]] number 2: id: ", "Bad Site"}},
+		"site twice":            {"[[site]]\nid = \"a\"\n[[site]]\nid = \"a\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a is listed twice"}},
+		"site's own zone":       {"[[site]]\nid = \"a\"\nzone = \"Local\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a: zone \"Local\""}},
+		"folder as settings":    {"", []string{"serve", "--config", "broken"}, 2, []string{"settings file broken is a folder: name the file in it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -87,6 +90,9 @@ func TestProgram_refuses(t *testing.T) {
 				status, _, errs := call(t, c.args...)
 				if status != c.status {
 					t.Errorf("got status %d, want %d: %s", status, c.status, errs)
+				}
+				if strings.Contains(errs, "geheim") {
+					t.Errorf("got %q, with a password", errs)
 				}
 				for _, w := range c.want {
 					if !strings.Contains(errs, w) {

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"sourire/hub/app"
@@ -44,13 +42,9 @@ func (cmd *verifyCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(s.Data, app.FileName)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no hub in the folder %s: name its data folder with --data", s.Data)
-	}
 	ctx, stop := run.Context()
 	defer stop()
-	store, err := sqlstore.Open(ctx, path)
+	store, err := app.OpenStore(ctx, s, sqlstore.Options{MustExist: true})
 	if err != nil {
 		return err
 	}
@@ -138,7 +132,7 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 		fmt.Fprintln(c.Out, p)
 	}
 	if !report.OK() {
-		fmt.Fprintln(c.Out, "verify: something does not agree; keep this data folder and report it")
+		fmt.Fprintln(c.Out, "verify: something does not agree; keep this store and report it")
 		return command.ErrFound
 	}
 	if !cmd.Quiet {

@@ -28,7 +28,7 @@
     heard();
     if (event.lastEventId) shown = event.lastEventId;
     const part = document.getElementById(event.type);
-    if (!part) return;
+    if (!part || part.innerHTML.trim() === event.data.trim()) return;
     const open = Array.from(part.querySelectorAll("details[open]"), (d) => d.id);
     const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
     part.innerHTML = event.data;
@@ -47,7 +47,7 @@
     const address = new URL(root.dataset.events, location.href);
     if (shown) address.searchParams.set("shown", shown);
     source = new EventSource(address);
-    for (const part of ["life", "figures", "service"]) source.addEventListener(part, swap);
+    for (const part of ["life", "figures", "rest", "service", "alarm"]) source.addEventListener(part, swap);
     source.addEventListener("beat", heard);
     source.onerror = () => {
       say("paused");

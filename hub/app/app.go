@@ -33,6 +33,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -86,8 +87,24 @@ type App struct {
 	damaged chan error
 }
 
-// FileName is the store's file in the data folder.
+// FileName is the store's file in the data folder, unless the store is on
+// PostgreSQL.
 const FileName = "hub.db"
+
+// OpenStore opens the store that the settings name: a database on PostgreSQL, or
+// the file in the data folder, which the caller has locked or only reads.
+func OpenStore(ctx context.Context, s Settings, o sqlstore.Options) (*sqlstore.Store, error) {
+	if s.Store.Postgres != "" {
+		return sqlstore.Dial(ctx, s.Store.Postgres, o)
+	}
+	path := filepath.Join(s.Data, FileName)
+	if o.MustExist {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no hub in the folder %s: name its data folder with --data, or its database with --store.postgres", s.Data)
+		}
+	}
+	return sqlstore.Open(ctx, path)
+}
 
 // New opens the data folder, takes over the store, and starts the broker and
 // every part; pages are served from now on. On an error nothing is left behind.
@@ -171,15 +188,21 @@ func (a *App) start(ctx context.Context) error {
 // folder which has served before: kiosks keep what they have told only for a
 // while, so a hub that begins anew in silence loses the rest.
 func (a *App) openStore(ctx context.Context) error {
+	last, err := os.ReadFile(a.folder.Path(lastTermName))
+	served := err == nil
 	path := a.folder.Path(FileName)
-	info, err := os.Stat(path)
-	if missing := errors.Is(err, fs.ErrNotExist); missing || err == nil && info.Size() == 0 {
-		if last, err := os.ReadFile(a.folder.Path(lastTermName)); err == nil {
+	if served && a.o.Settings.Store.Postgres == "" {
+		info, err := os.Stat(path)
+		if missing := errors.Is(err, fs.ErrNotExist); missing || err == nil && info.Size() == 0 {
 			return fmt.Errorf("the database %s is empty or gone, and this folder has served one (%s): put it back from a backup, or remove %s to begin anew",
 				path, strings.TrimSpace(string(last)), a.folder.Path(lastTermName))
 		}
 	}
-	if a.store, err = sqlstore.Open(ctx, path); err != nil {
+	a.store, err = OpenStore(ctx, a.o.Settings, sqlstore.Options{MustExist: served})
+	if errors.Is(err, sqlstore.ErrUnused) {
+		return fmt.Errorf("%w; this folder has served one (%s): put it back from a backup, or remove %s to begin anew",
+			err, strings.TrimSpace(string(last)), a.folder.Path(lastTermName))
+	} else if err != nil {
 		return err
 	}
 	a.group.Closer("store", a.store.Close)
@@ -372,7 +395,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		if srv.Shutdown(end) != nil {
 			_ = srv.Close()
 		}
-		<-done
+		<-done //nolint:errcheck // it was told to
 		return nil
 	}
 }

@@ -13,9 +13,12 @@ import (
 // Settings are the hub's settings, as a file, the environment and flags give
 // them.
 type Settings struct {
-	Data string `toml:"data" help:"Folder of the hub's data. It must be on a local disk."`
-	Zone string `toml:"zone" help:"IANA time zone of sites that are not listed below."`
-	Web  struct {
+	Data  string `toml:"data" help:"Folder of the hub's data. It must be on a local disk."`
+	Zone  string `toml:"zone" help:"IANA time zone of sites that are not listed below."`
+	Store struct {
+		Postgres string `toml:"postgres" help:"Address of a database on PostgreSQL 15 or newer that the hub's user owns, like postgres://user@host:5432/database; the password may stand in PGPASSWORD or ~/.pgpass instead. Empty: the store is a SQLite file in the data folder."`
+	} `toml:"store" help:"Where presses are kept."`
+	Web struct {
 		Listen string `toml:"listen" help:"Where the pages are served: host:port. An empty host is every interface; put a proxy with TLS before it."`
 	} `toml:"web" help:"The pages."`
 	Broker struct {

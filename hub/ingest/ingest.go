@@ -56,7 +56,7 @@ type Options struct {
 // New returns an ingester that writes to store.
 func New(store Store, o Options) *Ingester {
 	if o.Decode == nil {
-		o.Decode = func(body []byte) (feedback.Record, error) { return wire.DecodeRecord(body) }
+		o.Decode = wire.DecodeRecord
 	}
 	return &Ingester{o: o, store: store, marks: make(map[Key]Mark)}
 }

@@ -160,21 +160,26 @@ func (in *Insight) view(ctx context.Context, s site.Site, sp span) (View, error)
 	v.Trouble = trouble
 	v.Life = lifeOf(a, sp.kiosks, now)
 	v.Life.Site = s
-	v.Life.Version = fmt.Sprintf("%s.%d", v.Day, a.Shown.At)
+	v.Life.Stuck = trouble != nil
+	v.Life.Version = fmt.Sprintf("%s.%d.%t.%d", v.Day, a.Shown.At, v.Life.Stuck, v.Life.Bad)
 	for _, c := range a.Days {
 		if c.Day == sp.days-1 {
 			v.Life.Stored += c.Cell.Presses
 		}
 	}
+	v.Moments = momentsOf(a, v.Day, sp.days, shown)
+	for i := range v.Moments {
+		m := &v.Moments[i]
+		m.Stuck = m.Stuck && v.Life.Stuck
+		v.Total = v.Total.Plus(counts(m.Cell))
+	}
+	v.Life.Shown = v.Total.Presses
 	if sp.bare {
+		v.Moments = nil // faces are in them until they are settled
 		return v, nil
 	}
-	v.Moments = momentsOf(a, v.Day, sp.days, shown)
 	if err := in.settle(ctx, s, v.Day, v.Moments); err != nil {
 		return v, err
-	}
-	for _, m := range v.Moments {
-		v.Total = v.Total.Plus(m.Cell)
 	}
 	for _, c := range a.Undated {
 		v.Undated = v.Undated.Plus(counts(c.Cell))

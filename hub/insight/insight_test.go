@@ -92,12 +92,12 @@ func TestInsight_figuresMoveByFive(t *testing.T) {
 	}
 	at = presses(k, at, 1, 1, 1, 1)
 	v = w.view(t)
-	if f := v.Moments[0].Figures; f.N != 5 || v.Total.Presses != 5 || v.Life.Stored != 9 || v.Life.Version != first.Life.Version {
+	if f := v.Moments[0].Figures; f.N != 5 || v.Total.Presses != 5 || v.Life.Stored != 9 || v.Life.Unseen() != 4 || v.Life.Version != first.Life.Version {
 		t.Errorf("at nine: got %d ratings of %d presses, life %d", f.N, v.Total.Presses, v.Life.Stored)
 	}
 	at = presses(k, at, 1)
 	l, err := w.in.Life(t.Context(), "lyon")
-	if err != nil || l.Version == first.Life.Version || l.Stored != 10 {
+	if err != nil || l.Version == first.Life.Version || l.Stored != 10 || l.Shown != 10 || l.Stuck {
 		t.Errorf("at ten: got %+v, %v", l, err)
 	}
 	if f := w.view(t).Moments[0].Figures; f.N != 10 || f.Share != 0.3 {
@@ -142,6 +142,9 @@ func TestInsight_noSmallSteps(t *testing.T) {
 				rt.Fatal(err)
 			}
 			m := v.Moments[0]
+			if v.Total.Presses+v.Life.Unseen() != v.Life.Stored || m.Stuck {
+				rt.Fatalf("%d presses are shown and %d not, of %d", v.Total.Presses, v.Life.Unseen(), v.Life.Stored)
+			}
 			if c := m.Cell; c.Presses != c.Ratings()+c.Repeats()+c.AsidePresses || m.Figures.N != c.Ratings() {
 				rt.Fatalf("does not add up: %+v", c)
 			}
@@ -245,8 +248,8 @@ func TestInsight_completeUpTo(t *testing.T) {
 		t.Errorf("all delivered: got %v by %s", l.UpTo, l.HeldBy)
 	}
 	l = see(fleet.Sighting{Kiosk: "k1", Epoch: 1, Next: k1.Next() + 3, Queued: 3, HeardAt: heard})
-	if !l.UpTo.Equal(last) || l.HeldBy != "k1" || l.Waiting != 3 || l.Pressed() != 5 {
-		t.Errorf("three wait: got %v by %s, %d waiting of %d", l.UpTo, l.HeldBy, l.Waiting, l.Pressed())
+	if !l.UpTo.Equal(last) || l.HeldBy != "k1" || l.Waiting != 3 || l.Stored != 2 {
+		t.Errorf("three wait: got %v by %s, %d waiting, %d stored", l.UpTo, l.HeldBy, l.Waiting, l.Stored)
 	}
 	l = see(fleet.Sighting{Kiosk: "k1", Epoch: 2, Next: k1.Next(), HeardAt: heard})
 	if !l.UpTo.Equal(last) {
@@ -308,7 +311,21 @@ func TestInsight_storeRefusesWrites(t *testing.T) {
 	w := newWorld(t, func(s insight.Store) insight.Store { return refusing{s} })
 	presses(w.kiosk(t, "k1", asked("exit", "smiley3")), w.now.Add(-time.Hour), 2, 2, 2, 2, 2)
 	v := w.view(t)
-	if v.Trouble == nil || v.Moments[0].Figures.N != 0 || v.Life.Stored != 5 {
-		t.Errorf("got %v, %+v, %d stored", v.Trouble, v.Moments[0].Figures, v.Life.Stored)
+	m := v.Moments[0]
+	if v.Trouble == nil || m.Figures.N != 0 || !m.Stuck || v.Life.Stored != 5 || v.Life.Unseen() != 5 || !v.Life.Stuck {
+		t.Errorf("got %v, %+v, %d stored", v.Trouble, m.Figures, v.Life.Stored)
+	}
+}
+
+// Bad records are named, and tell a page that is open of them.
+func TestInsight_badRecords(t *testing.T) {
+	w := newWorld(t, nil)
+	k := w.kiosk(t, "k1", asked("exit", "smiley3"))
+	at := presses(k, w.now.Add(-time.Hour), 2)
+	before := w.view(t).Life
+	presses(k, at, 9, 9) // no such face
+	l := w.view(t).Life
+	if before.Bad != 0 || l.Bad != 2 || l.Kiosks[0].Bad != 2 || l.Stored != 1 || l.Version == before.Version {
+		t.Errorf("got %+v after %+v", l, before)
 	}
 }

@@ -16,8 +16,17 @@ type Life struct {
 	PressedAt time.Time // of the newest press that is stored; zero: none
 	StoredAt  time.Time // when a press was last stored
 	Stored    int64     // presses of the day that are stored, set aside or not
-	Waiting   int64     // presses that kiosks say they have not delivered
-	Kiosks    []KioskLife
+	// Shown is how many of the day's presses the figures hold. It differs from
+	// Stored while fewer than [kpi.MinimumStep] ratings came, or went, since the
+	// figures moved, and while Stuck; it may be the greater, for late records
+	// move presses to another day.
+	Shown int64
+	// Stuck reports that the figures should have moved and could not: the store
+	// refuses writes.
+	Stuck   bool
+	Waiting int64 // presses, of any day, that kiosks say they have not delivered
+	Bad     int64 // records, of any day, that say nothing and are kept in quarantine
+	Kiosks  []KioskLife
 	// UpTo is the instant up to which everything that was pressed is stored:
 	// the least over the kiosks in service. Zero: not known. HeldBy names the
 	// kiosk that holds it back.
@@ -25,13 +34,14 @@ type Life struct {
 	HeldBy feedback.KioskID
 	Gaps   []Gap // declared losses, newest first
 	At     time.Time
-	// Version changes when the figures of the day moved.
+	// Version changes when the figures of the day moved, or what explains them:
+	// Stuck and Bad.
 	Version string
 }
 
-// Pressed returns the presses of the day that are known of, stored or waiting.
-// What waits may be of earlier days.
-func (l Life) Pressed() int64 { return l.Stored + l.Waiting }
+// Unseen returns how many presses of the day are stored and not in the figures
+// yet; below zero, how many are still in the figures and no longer of the day.
+func (l Life) Unseen() int64 { return l.Stored - l.Shown }
 
 // Condition is how a kiosk is, as far as the hub heard.
 type Condition int
@@ -60,6 +70,7 @@ type KioskLife struct {
 	HeardAt   time.Time // when it last said anything
 	UpTo      time.Time // everything that it recorded until then is stored; zero: not known
 	Waiting   int64
+	Bad       int64 // records in quarantine
 	Version   string
 }
 
@@ -70,6 +81,7 @@ func lifeOf(a Answer, kiosks []Kiosk, now time.Time) Life {
 		kl := kioskLife(k, now)
 		l.Kiosks = append(l.Kiosks, kl)
 		l.Gaps = append(l.Gaps, k.Gaps...)
+		l.Bad += kl.Bad
 		if kl.Condition == Retired {
 			continue
 		}
@@ -85,7 +97,7 @@ func lifeOf(a Answer, kiosks []Kiosk, now time.Time) Life {
 }
 
 func kioskLife(k Kiosk, now time.Time) KioskLife {
-	l := KioskLife{ID: k.ID, HeardAt: k.StoredAt, UpTo: markAt(k.State)}
+	l := KioskLife{ID: k.ID, HeardAt: k.StoredAt, UpTo: markAt(k.State), Bad: k.Bad}
 	if k.State.Asked != nil {
 		l.Asked = *k.State.Asked
 	}

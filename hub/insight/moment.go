@@ -18,7 +18,9 @@ type Moment struct {
 	// Presses = Ratings() + Repeats() + AsidePresses. It tells no faces: all
 	// ratings are in its first step, and Figures says which they were if that
 	// may be shown.
-	Cell    rollup.Cell
+	Cell rollup.Cell
+	// Stuck reports that the figures should have moved and could not.
+	Stuck   bool
 	Figures Figures // of the day
 	Spread  Spread
 	Trend   []Point // one for each day, oldest first; empty in overviews
@@ -85,7 +87,8 @@ func (m *Moment) settle(sp Spread) {
 func hide(c *rollup.Cell) { *c = counts(*c) }
 
 // momentsOf sorts the cells of an answer into moments. shown are the cells to
-// show for the last day, if it is still going on; nil: as they are stored.
+// show for the last day, if it is still going on; nil: as they are stored. Stuck
+// says there which could move on.
 func momentsOf(a Answer, last site.Day, days int, shown map[feedback.Asked]rollup.Cell) []Moment {
 	var out []Moment
 	place := make(map[feedback.Asked]int)
@@ -122,7 +125,11 @@ func momentsOf(a Answer, last site.Day, days int, shown map[feedback.Asked]rollu
 			put(c.Asked, c.Day, c.Cell)
 			continue
 		}
-		at(c.Asked) // asked today, if only in what is not shown yet
+		// Asked today, if only in what is not shown yet.
+		if m := at(c.Asked); m != nil {
+			was := shown[c.Asked]
+			m.Stuck = was != c.Cell && mayMove(was, c.Cell)
+		}
 	}
 	for asked, c := range shown {
 		put(asked, days-1, c)

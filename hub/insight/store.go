@@ -45,6 +45,7 @@ type Kiosk struct {
 	StoredAt time.Time
 	Pulse    *Pulse // nil: only records were ever heard of it
 	Gaps     []Gap  // of all its journals, oldest first
+	Bad      int64  // records of all its journals that are kept in quarantine
 }
 
 // Pulse is what a kiosk last said of itself.

@@ -29,7 +29,8 @@ type Store interface {
 	Snapshot(ctx context.Context, read func(Reader) error) error
 }
 
-// Reader reads a snapshot.
+// Reader reads a snapshot. hub/store/storetest holds the suite that every
+// implementation passes.
 type Reader interface {
 	// Sources returns every journal, by kiosk and age.
 	Sources(ctx context.Context) ([]Source, error)
@@ -40,6 +41,9 @@ type Reader interface {
 	Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, error)
 	// Cells returns all roll-ups.
 	Cells(ctx context.Context) (rollup.Delta, error)
+	// Records counts the records that are stored outside of quarantine,
+	// whatever journal they belong to.
+	Records(ctx context.Context) (int64, error)
 }
 
 // Source is a journal and its mark.
@@ -69,7 +73,7 @@ func (f Finding) Waiting() int64 { return max(0, f.Made-f.Received-f.Lost) }
 // Report is the outcome of a run.
 type Report struct {
 	Findings []Finding
-	Problems []string     // of the roll-ups as a whole
+	Problems []string     // of the store as a whole
 	Cells    rollup.Delta // the recount
 }
 
@@ -98,6 +102,7 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 		}
 		report.Cells = make(rollup.Delta)
 		found := false
+		var records int64
 		for _, s := range sources {
 			if kiosk != "" && s.Key.Kiosk != kiosk {
 				continue
@@ -108,6 +113,7 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 				return fmt.Errorf("kiosk %s epoch %s: %w", s.Key.Kiosk, s.Key.Epoch, err)
 			}
 			report.Findings = append(report.Findings, f)
+			records += f.Received - f.Quarantined
 		}
 		if kiosk != "" {
 			if !found {
@@ -120,7 +126,12 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 			return err
 		}
 		report.Problems = compareCells(stored, report.Cells)
-		return nil
+		all, err := r.Records(ctx)
+		if err == nil && all != records {
+			report.Problems = append(report.Problems, fmt.Sprintf(
+				"%d records are stored and the journals have %d: some are stored twice, or belong to no journal", all, records))
+		}
+		return err
 	})
 	return report, err
 }

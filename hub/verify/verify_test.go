@@ -28,6 +28,7 @@ type journal struct {
 type memory struct {
 	journals []*journal
 	cells    rollup.Delta
+	strays   int64 // records that no journal reads
 	fails    error
 }
 
@@ -63,6 +64,18 @@ func (m *memory) Visits(_ context.Context, key ingest.Key) ([]visit.Visit, error
 }
 
 func (m *memory) Cells(context.Context) (rollup.Delta, error) { return m.cells, nil }
+
+func (m *memory) Records(context.Context) (int64, error) {
+	n := m.strays
+	for _, j := range m.journals {
+		for _, r := range j.rows {
+			if r.Body != nil && !r.Bad {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
 
 // sound returns a store of two kiosks that is as it should be. The first has
 // records 1 to 4, lost 5 and 6, has 7 to 9, of which 8 is bad, and was heard to
@@ -190,6 +203,7 @@ func TestRun_finds(t *testing.T) {
 		{"no gap is declared", func(m *memory) { first(m).gaps = nil }, "record 5 is missing and not declared lost"},
 		{"a record that is stored and declared lost", func(m *memory) { first(m).gaps[0].Last = 7 }, "record 7 is stored and declared lost"},
 		{"a record that is stored twice", func(m *memory) { first(m).rows = slices.Insert(first(m).rows, 2, first(m).rows[1]) }, "record 2 is stored twice"},
+		{"a record that no journal reads", func(m *memory) { m.strays++ }, "13 records are stored and the journals have 12"},
 		{"another anchor", func(m *memory) { first(m).rows[4].Checkpoint[0]++ }, "the hash after record 9 is"},
 		{"a mark that is ahead", func(m *memory) { first(m).source.Mark.Through++ }, "the records end at 9"},
 		{"a mark with another hash", func(m *memory) { first(m).source.Mark.Hash[0]++ }, "the records end at 9"},

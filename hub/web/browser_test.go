@@ -71,7 +71,8 @@ func artefacts(t *testing.T) string {
 	return dir
 }
 
-// furnished returns a hub with a month of three touchpoints and two sites.
+// furnished returns a hub with a month of three touchpoints, one of them behind
+// and with bad records, and two sites more, one new.
 func furnished(t *testing.T) *hub {
 	h := newHub(t, nil)
 	k1 := h.kiosk("k1", asked("exit", "smiley4"), 40)
@@ -83,15 +84,25 @@ func furnished(t *testing.T) *hub {
 	h.seen(k1, true, 0, time.Second)
 	k2 := h.kiosk("k2", asked("tills", "smiley5"), 12)
 	h.month(k2, 5, 1, 12)
+	h.presses(k2, 99, 99, 99) // no such face
 	h.seen(k2, false, 14, 3*time.Hour)
 	k3 := h.kiosk("k3", asked("recommend", "nps"), 1)
-	h.presses(k3, 10, 9, 3)
+	h.presses(k3, 10, 9, 3, 10, 10, 6)
 	h.seen(k3, true, 0, 20*time.Second)
 	nice := asked("welcome", "smiley3")
 	nice.Site = "nice"
 	k4 := h.kiosk("k4", nice, 3)
 	h.month(k4, 3, 0, 3)
 	h.seen(k4, true, 0, time.Second)
+	opened := asked("welcome", "smiley3")
+	opened.Site = "oslo"
+	k5 := h.kiosk("k5", opened, 0)
+	h.presses(k5, 2, 2, 2, 1, 0, 2, 2, 2, 2, 2)
+	h.seen(k5, true, 0, time.Second)
+	h.get("/site/oslo") // shown; then two more, which are not
+	k5.Press(h.at(), 2)
+	k5.Press(h.at().Add(5*time.Second), 2)
+	k5.Send()
 	return h
 }
 
@@ -99,6 +110,12 @@ func furnished(t *testing.T) *hub {
 const beyond = `Array.from(document.querySelectorAll("main *")).
 	filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest(".wide")).
 	map(e => e.tagName + "." + e.className).join(" ")`
+
+// targets names what is too small for a finger.
+const targets = `Array.from(document.querySelectorAll("a:not(.skip), button, summary")).
+	map(e => [e, e.getBoundingClientRect()]).
+	filter(([e, r]) => r.width > 0 && (r.height < 43.5 || r.width < 43.5)).
+	map(([e, r]) => e.textContent.trim() + " " + r.width + "×" + r.height).slice(0, 5).join("; ")`
 
 // see returns what an action finds.
 func see[T any](ctx context.Context, t *testing.T, a chromedp.Action[T]) T {
@@ -121,6 +138,12 @@ func TestBrowser_pages(t *testing.T) {
 	server := httptest.NewServer(full.pages)
 	defer server.Close()
 	defer full.board.Close() // ends live pages, for which Close would wait
+	refusing := newHub(t, nil)
+	refusing.full.Store(true)
+	refusing.presses(refusing.kiosk("k1", asked("exit", "smiley4"), 0), 4, 4, 4, 3, 1, 4)
+	stuck := httptest.NewServer(refusing.pages)
+	defer stuck.Close()
+	defer refusing.board.Close()
 	bare := newHub(t, nil)
 	empty := httptest.NewServer(bare.pages)
 	defer empty.Close()
@@ -132,18 +155,20 @@ func TestBrowser_pages(t *testing.T) {
 	pages := map[string]string{
 		"sites": server.URL + "/", "site": server.URL + "/site/lyon", "yesterday": server.URL + "/site/lyon?day=2026-08-02",
 		"details": server.URL + "/site/lyon", "empty": empty.URL + "/site/lyon",
+		"new": server.URL + "/site/oslo", "refusing": stuck.URL + "/site/lyon", "refusing-sites": stuck.URL + "/",
 	}
-	for _, s := range []screen{{390, 844, "light", "fr"}, {390, 844, "dark", "en"}, {1280, 800, "light", "en"}, {1280, 800, "dark", "fr"}} {
+	for _, s := range []screen{{800, 1130, "print", "fr"}, {390, 844, "light", "fr"}, {390, 844, "dark", "en"}, {1280, 800, "light", "en"}, {1280, 800, "dark", "fr"}} {
 		for name, address := range pages {
 			where := fmt.Sprintf("%s-%s-%s-%d", name, s.lang, s.theme, s.width)
 			sep := "?"
 			if strings.Contains(address, "?") {
 				sep = "&"
 			}
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.theme}},
-			})
-			if err != nil {
+			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.theme}}}
+			if s.theme == "print" {
+				media = emulation.SetEmulatedMediaParams{Media: "print"}
+			}
+			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
 				t.Fatalf("%s: %v", where, err)
 			}
 			if err := chromedp.Do(ctx, chromedp.EmulateViewport(s.width, s.height), chromedp.Navigate(address+sep+"lang="+s.lang)); err != nil {
@@ -153,6 +178,10 @@ func TestBrowser_pages(t *testing.T) {
 				see(ctx, t, chromedp.Evaluate[bool](`document.querySelectorAll("details").forEach(d => d.open = true) === undefined`))
 			}
 			wide := see(ctx, t, chromedp.Evaluate[string](`document.documentElement.scrollWidth + " of " + window.innerWidth`))
+			small := see(ctx, t, chromedp.Evaluate[string](targets))
+			if small != "" {
+				t.Errorf("%s: under 44 pixels: %s", where, small)
+			}
 			outside := see(ctx, t, chromedp.Evaluate[string](beyond))
 			picture := see(ctx, t, chromedp.FullScreenshot(100))
 			if want := fmt.Sprintf("%d of %d", s.width, s.width); wide != want || outside != "" {

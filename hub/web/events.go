@@ -29,8 +29,8 @@ type stream struct {
 }
 
 // events tells an open page what to show anew, as server-sent events, each a
-// part of the page: "life" and "service" whenever they differ, "figures" when
-// they moved. It ends when the reader leaves, when the server stops, and when
+// part of the page: "life", "service", "alarm" and "rest" whenever they differ,
+// "figures" when they moved. It ends when the reader leaves, when the server stops, and when
 // the news do.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
@@ -117,14 +117,16 @@ func (x *stream) update(ctx context.Context) error {
 	if err := x.part("service", "", serviceOf(x.l, life)); err != nil {
 		return err
 	}
-	if life.Version == x.shown {
-		return nil
-	}
-	if err := x.part("figures", life.Version, figuresOf(x.l, v)); err != nil {
+	if err := x.part("alarm", "", life.Stuck || x.s.writes() != nil); err != nil {
 		return err
 	}
-	x.shown = life.Version
-	return nil
+	if life.Version != x.shown {
+		if err := x.part("figures", life.Version, figuresOf(x.l, v)); err != nil {
+			return err
+		}
+		x.shown = life.Version
+	}
+	return x.part("rest", "", restOf(x.l, life)) // it stands inside the figures
 }
 
 // part sends a part of the page unless it is the same as before.
@@ -151,6 +153,9 @@ func (x *stream) send(name, version string, body []byte) error {
 		b.WriteString("data: ")
 		b.Write(bytes.TrimRight(line, "\r\n"))
 		b.WriteByte('\n')
+	}
+	if len(body) == 0 { // an event without data is not heard
+		b.WriteString("data:\n")
 	}
 	b.WriteByte('\n')
 	control := http.NewResponseController(x.w)

@@ -48,7 +48,7 @@ func (h *hub) listen(ctx context.Context, t *testing.T, server *httptest.Server,
 				e.name = value
 			case "id":
 				e.id = value
-			case "data":
+			case "data", "data:": // the second is empty
 				e.data += value + "\n"
 			case "":
 				out <- e
@@ -88,7 +88,7 @@ func TestServer_events(t *testing.T) {
 	defer server.Close()
 	defer stop()
 	events := h.listen(ctx, t, server, "?lang=fr", "")
-	if e := next(t, events, "life", "Appuis aujourd’hui"); !strings.Contains(e.data, `id="stored" value="5"`) {
+	if e := next(t, events, "life", "Appuis du jour enregistrés"); !strings.Contains(e.data, `id="stored" value="5"`) {
 		t.Errorf("life: got %s", e.data)
 	}
 	next(t, events, "service", "k1")
@@ -100,6 +100,7 @@ func TestServer_events(t *testing.T) {
 	h.presses(k, 0, 0, 0, 0)
 	h.board.Publish(live.News{At: h.at()})
 	next(t, events, "life", `id="stored" value="9"`)
+	next(t, events, "rest", `id="rest-more" value="4"`)
 	// The fifth moves them.
 	h.pass(time.Minute)
 	h.presses(k, 0)
@@ -108,6 +109,13 @@ func TestServer_events(t *testing.T) {
 	if first.id == "" || second.id == first.id || !strings.Contains(second.data, "10 réponses") {
 		t.Errorf("figures: got %q after %q: %s", second.id, first.id, second.data)
 	}
+
+	next(t, events, "rest", "\n") // nothing is left
+	// A store that refuses is named at once, and when it takes writes again.
+	h.full.Store(true)
+	next(t, events, "alarm", "Le hub ne peut pas écrire.")
+	h.full.Store(false)
+	next(t, events, "alarm", "\n")
 
 	// Who comes back having seen them is not sent them again.
 	again := h.listen(ctx, t, server, "?lang=fr&shown="+first.id, second.id)

@@ -28,11 +28,12 @@ type siteData struct {
 }
 
 type lifeData struct {
-	Last                     string
-	Recent                   bool // within the last minute
-	Pressed, Stored, Waiting int64
-	UpTo, HeldBy             string
-	Behind                   bool // some kiosk holds the figures back
+	Last            string
+	Recent          bool // within the last minute
+	Stored, Waiting int64
+	Unseen          string // why Stored is not what the figures add up to
+	UpTo, HeldBy    string
+	Behind          bool // some kiosk holds the figures back
 }
 
 type figuresData struct {
@@ -46,16 +47,26 @@ type figuresData struct {
 type sumsData struct {
 	Ratings, Repeats, Aside, Presses int64
 	Reasons, Notes                   []string
+	Bad                              string // what could not be read
+	Rest                             restData
+}
+
+// restData leads from the presses that are shown to those that are stored.
+type restData struct {
+	More, Less int64 // of the two at most one is set
+	Why        string
+	Stored     int64
 }
 
 type serviceData struct {
 	Kiosks []kioskRow
+	Bad    bool // some kiosk has bad records
 	Gaps   []string
 }
 
 type kioskRow struct {
 	ID, Touchpoint, Class, Condition, Heard, UpTo string
-	Waiting                                       int64
+	Waiting, Bad                                  int64
 }
 
 // site makes the page of a site.
@@ -66,7 +77,7 @@ func (s *Server) site(r *http.Request, l *i18n.Language) (content, error) {
 	if text := r.URL.Query().Get("day"); text != "" {
 		var err error
 		if day, err = site.ParseDay(text); err != nil {
-			notice = l.Text("day_unknown")
+			notice = l.Text("day_none")
 		}
 	}
 	v, err := s.insight.Site(r.Context(), id, day)
@@ -74,7 +85,7 @@ func (s *Server) site(r *http.Request, l *i18n.Language) (content, error) {
 		return content{}, err
 	}
 	if !day.IsZero() && v.Day != day {
-		notice = l.Text("day_unknown")
+		notice = l.Text("day_future")
 	}
 	if v.Trouble != nil {
 		s.log.Error("figures could not be moved on", "site", id, "error", v.Trouble)
@@ -94,11 +105,30 @@ func lifeOf(l *i18n.Language, life insight.Life) lifeData {
 	at := clockOf(l, life.Site, life.At)
 	d := lifeData{
 		Last: at.exact(life.PressedAt), Recent: life.At.Sub(life.PressedAt) < time.Minute,
-		Pressed: life.Pressed(), Stored: life.Stored, Waiting: life.Waiting, UpTo: at.at(life.UpTo),
+		Stored: life.Stored, Waiting: life.Waiting, UpTo: at.at(life.UpTo), Behind: behind(life),
 	}
-	if life.HeldBy != "" && life.At.Sub(life.UpTo) > behindAfter {
-		d.Behind = true
+	switch n := life.Unseen(); {
+	case n > 0:
+		d.Unseen = l.Count("unseen_more", n)
+	case n < 0:
+		d.Unseen = l.Count("unseen_less", -n)
+	}
+	if d.Behind {
 		d.HeldBy = l.Text("held_by", "kiosk", life.HeldBy)
+	}
+	return d
+}
+
+// behind reports whether some kiosk holds the figures back.
+func behind(life insight.Life) bool {
+	return life.HeldBy != "" && life.At.Sub(life.UpTo) > behindAfter
+}
+
+func restOf(l *i18n.Language, life insight.Life) restData {
+	n := life.Unseen()
+	d := restData{More: max(0, n), Less: max(0, -n), Why: l.Text("rest_step", "step", kpi.MinimumStep), Stored: life.Stored}
+	if life.Stuck {
+		d.Why = l.Text("rest_stuck")
 	}
 	return d
 }
@@ -115,7 +145,7 @@ func figuresOf(l *i18n.Language, v insight.View) figuresData {
 		d.After = address(v.Day.Add(1))
 	}
 	for i, m := range v.Moments {
-		md := momentOf(l, m)
+		md := momentOf(l, m, v.Today)
 		md.Place = i
 		md.Trend = trendOf(l, m, v.Today, address)
 		d.Moments = append(d.Moments, md)
@@ -126,7 +156,7 @@ func figuresOf(l *i18n.Language, v insight.View) figuresData {
 
 func sumsOf(l *i18n.Language, v insight.View) sumsData {
 	c := v.Total
-	d := sumsData{Ratings: c.Ratings(), Repeats: c.Repeats(), Aside: c.AsidePresses, Presses: c.Presses, Reasons: reasonsOf(l, c)}
+	d := sumsData{Ratings: c.Ratings(), Repeats: c.Repeats(), Aside: c.AsidePresses, Presses: c.Presses, Reasons: reasonsOf(l, c), Rest: restOf(l, v.Life)}
 	if c.Mixed > 0 {
 		d.Notes = append(d.Notes, l.Count("note_mixed", c.Mixed))
 	}
@@ -135,6 +165,9 @@ func sumsOf(l *i18n.Language, v insight.View) sumsData {
 	}
 	if v.Undated.Presses > 0 {
 		d.Notes = append(d.Notes, l.Count("note_undated", v.Undated.Presses))
+	}
+	if v.Life.Bad > 0 {
+		d.Bad = l.Count("note_bad", v.Life.Bad)
 	}
 	return d
 }
@@ -156,12 +189,12 @@ const maxGaps = 20
 
 func serviceOf(l *i18n.Language, life insight.Life) serviceData {
 	at := clockOf(l, life.Site, life.At)
-	var d serviceData
+	d := serviceData{Bad: life.Bad > 0}
 	for _, k := range life.Kiosks {
 		class := conditionClass(k.Condition)
 		d.Kiosks = append(d.Kiosks, kioskRow{
 			ID: string(k.ID), Touchpoint: string(k.Asked.Touchpoint), Class: class, Condition: l.Text("condition_" + class),
-			Heard: at.orElse(k.HeardAt, l.Text("never")), UpTo: at.at(k.UpTo), Waiting: k.Waiting,
+			Heard: at.orElse(k.HeardAt, l.Text("never")), UpTo: at.at(k.UpTo), Waiting: k.Waiting, Bad: k.Bad,
 		})
 	}
 	for _, g := range life.Gaps[:min(len(life.Gaps), maxGaps)] {
@@ -187,38 +220,4 @@ func conditionClass(c insight.Condition) string {
 		return "retired"
 	}
 	return "well"
-}
-
-// momentData is one question at one touchpoint on the page of a site.
-type momentData struct {
-	Place                int // on the page
-	Name, Survey, Scale  string
-	Few                  bool
-	Least, Ratings       int64
-	Share, ShareValue    string
-	Low, High, NEff, Sum string
-	Clustered            bool
-	Gauge                gauge
-	Steps                []stepBar
-	How                  []string
-	Trend                trendData
-}
-
-func momentOf(l *i18n.Language, m insight.Moment) momentData {
-	f := m.Figures
-	d := momentData{
-		Name: string(m.Asked.Touchpoint), Survey: string(m.Asked.Survey), Scale: l.Text("scale_" + string(m.Asked.Scale)),
-		Few: f.Few, Least: kpi.MinimumCell, Ratings: f.N, How: howOf(l, m),
-		Sum: l.Text("sum_line", "ratings", l.Count("ratings", m.Cell.Ratings()), "repeats", l.Count("sum_repeats_n", m.Cell.Repeats()),
-			"aside", l.Count("sum_aside_n", m.Cell.AsidePresses), "presses", l.Count("sum_presses_n", m.Cell.Presses)),
-	}
-	if f.Few {
-		return d
-	}
-	d.Share, d.ShareValue = percent(l, f), coordinate(f.Share)
-	d.Low, d.High = l.Percent(f.Interval.Low, digits(f)), l.Percent(f.Interval.High, digits(f))
-	d.Clustered, d.NEff = m.Spread.Phi > 1, l.Decimal(f.NEff, 0)
-	d.Gauge = gaugeOf(f)
-	d.Steps = stepsOf(l, m)
-	return d
 }

@@ -87,8 +87,36 @@ func composed() map[string]bool {
 	for a := visit.Counted + 1; a < visit.Asides; a++ {
 		keys["aside_"+a.String()] = true
 	}
+	for _, name := range []string{"positive", "neutral", "negative"} {
+		keys["group_"+name] = true
+	}
 	for _, name := range []string{"well", "late", "lost", "retired"} {
 		keys["condition_"+name] = true
 	}
 	return keys
+}
+
+// Apostrophes and quotation marks are typographic, and French marks keep what
+// stands before them: a narrow space before ; ? and !, a wide one before : % and
+// », and after «.
+func TestTexts_typography(t *testing.T) {
+	value := regexp.MustCompile(`(?m)^\w+ = "(.*)"$`)
+	for name, wrong := range map[string]*regexp.Regexp{
+		"en.toml": regexp.MustCompile(`'|\\"`),
+		"fr.toml": regexp.MustCompile(`'|\\"|[^\x{202f}][;?!]|[^\x{a0}][:%»]|«[^\x{a0}]`),
+	} {
+		body, err := fs.ReadFile(assets.Locales(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := value.FindAllSubmatch(body, -1)
+		if len(texts) < 100 {
+			t.Errorf("%s: found %d texts", name, len(texts))
+		}
+		for _, m := range texts {
+			if at := wrong.Find(m[1]); at != nil {
+				t.Errorf("%s: %q in %s", name, at, m[1])
+			}
+		}
+	}
 }

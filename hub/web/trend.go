@@ -21,7 +21,9 @@ type trendData struct {
 	Lines   []string // their heights
 	Bands   []string // paths
 	Curves  []string
+	Bars    []bar // intervals of days that stand alone
 	Dots    []dot
+	Now     bool // the last dot's day is still going on
 	Missing []dot
 	Days    []string // under the first, the middle and the last day
 	Rows    []dayRow
@@ -32,10 +34,13 @@ type dot struct {
 	Now         bool // the day is still going on
 }
 
+// bar is the interval of one day.
+type bar struct{ X, High, Low string }
+
 type dayRow struct {
 	Address, ISO, Day string
 	N                 int64
-	Few               bool
+	Few, Stuck        bool
 	Share, Interval   string
 	NEff              string
 }
@@ -72,6 +77,9 @@ func (r scaleY) y(share float64) string {
 func trendOf(l *i18n.Language, m insight.Moment, today bool, address func(site.Day) string) trendData {
 	d := trendData{Right: fmt.Sprint((len(m.Trend) - 1) * trendStep)}
 	d.Rows = rowsOf(l, m.Trend, address)
+	if d.Rows[0].Few {
+		d.Rows[0].Stuck = m.Stuck
+	}
 	r, ok := rangeOf(m.Trend)
 	if !ok {
 		d.Empty = true
@@ -83,7 +91,11 @@ func trendOf(l *i18n.Language, m insight.Moment, today bool, address func(site.D
 	}
 	var run []int
 	flush := func() {
-		if len(run) > 1 {
+		switch {
+		case len(run) == 1: // a band needs two days
+			f := m.Trend[run[0]].Figures
+			d.Bars = append(d.Bars, bar{fmt.Sprint(run[0] * trendStep), r.y(f.Interval.High), r.y(f.Interval.Low)})
+		case len(run) > 1:
 			d.Bands = append(d.Bands, r.band(m.Trend, run))
 			d.Curves = append(d.Curves, r.curve(m.Trend, run))
 		}
@@ -99,7 +111,8 @@ func trendOf(l *i18n.Language, m insight.Moment, today bool, address func(site.D
 			continue
 		}
 		run = append(run, i)
-		d.Dots = append(d.Dots, dot{X: x, Y: r.y(p.Figures.Share), Title: pointText(l, p), Now: today && i == len(m.Trend)-1})
+		d.Now = today && i == len(m.Trend)-1
+		d.Dots = append(d.Dots, dot{X: x, Y: r.y(p.Figures.Share), Title: pointText(l, p), Now: d.Now})
 	}
 	flush()
 	first, middle, last := m.Trend[0].Day, m.Trend[len(m.Trend)/2].Day, m.Trend[len(m.Trend)-1].Day

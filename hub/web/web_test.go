@@ -34,8 +34,28 @@ type hub struct {
 	g      *ingest.Ingester
 	board  *live.Board
 	passed atomic.Int64 // since the first instant
-	writes error
+	full   atomic.Bool  // the store refuses writes
 	pages  http.Handler
+}
+
+func (h *hub) writes() error {
+	if h.full.Load() {
+		return errors.New("disk full")
+	}
+	return nil
+}
+
+// shelf is a hub's store as the read model has it.
+type shelf struct {
+	insight.Store
+	h *hub
+}
+
+func (s shelf) Publish(ctx context.Context, n insight.Snapshot, was int64) (bool, error) {
+	if err := s.h.writes(); err != nil {
+		return false, err
+	}
+	return s.Store.Publish(ctx, n, was)
 }
 
 func newHub(t testing.TB, wrap func(web.Reader) web.Reader) *hub {
@@ -51,7 +71,7 @@ func newHub(t testing.TB, wrap func(web.Reader) web.Reader) *hub {
 	})
 	clock := h.at
 	h.g = storetest.Ingester(t, h.store, clock)
-	in := insight.New(h.store, insight.Options{Now: clock})
+	in := insight.New(shelf{h.store, h}, insight.Options{Now: clock})
 	lyon, err := site.New("lyon", "Lyon Part-Dieu", "Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +84,7 @@ func newHub(t testing.TB, wrap func(web.Reader) web.Reader) *hub {
 		reader = wrap(in)
 	}
 	s, err := web.New(web.Options{
-		Insight: reader, Live: h.board, Writes: func() error { return h.writes },
+		Insight: reader, Live: h.board, Writes: h.writes,
 		Log: slog.New(slog.DiscardHandler), Heartbeat: 100 * time.Millisecond,
 	})
 	if err != nil {
@@ -245,7 +265,7 @@ func (a answer) wants(t testing.TB, status int, texts ...string) {
 
 func TestServer_states(t *testing.T) {
 	h := newHub(t, nil)
-	h.get("/").wants(t, 200, "Lyon Part-Dieu", "No ratings today", "Last press never")
+	h.get("/").wants(t, 200, "Lyon Part-Dieu", "No ratings today", "No press yet")
 	h.get("/site/lyon").wants(t, 200, "No press yet", "No kiosk has reported", "not known")
 	h.get("/site/oslo").wants(t, 404, "There is no such site", "oslo")
 	h.get("/site/%3Cscript%3E?lang=fr").wants(t, 404, "Ce site n’existe pas", "<script>")
@@ -259,14 +279,14 @@ func TestServer_states(t *testing.T) {
 	}
 	h.get("/").wants(t, 200, "too few")
 	h.seen(k, false, 2, time.Hour)
-	h.get("/site/lyon").wants(t, 200, "not connected", "Waiting on kiosks2", "Presses today5")
-	h.get("/").wants(t, 200, "1 kiosk not connected")
-	h.get("/site/lyon?day=2026-02-30").wants(t, 200, "That is not a day of the past")
-	h.get("/site/lyon?day=2031-01-01").wants(t, 200, "That is not a day of the past")
-	h.writes = errors.New("disk full")
+	h.get("/site/lyon").wants(t, 200, "not connected", "Waiting on kiosks2 perhaps from earlier days", "Presses today, stored3")
+	h.get("/").wants(t, 200, "1 kiosk not connected", "2 presses wait on kiosks", "Last press 14:29", "too few 3 ratings")
+	h.get("/site/lyon?day=2026-13-10").wants(t, 200, "That address names no day of the calendar")
+	h.get("/site/lyon?day=2031-01-01").wants(t, 200, "That day has not come yet")
+	h.full.Store(true)
 	h.get("/site/lyon").wants(t, 200, "The hub cannot write.")
 	h.get("/healthz").wants(t, 503, "refuses")
-	h.writes = nil
+	h.full.Store(false)
 	h.get("/healthz").wants(t, 200, "ok")
 }
 
@@ -331,13 +351,95 @@ func TestServer_figures(t *testing.T) {
 	h.pass(10 * time.Minute)
 	a = h.get("/site/lyon")
 	for id, want := range map[string]string{
-		"total-ratings": "105", "total-repeats": "2", "total-aside": "1", "total-presses": "108", "stored": "108", "pressed": "108",
+		"total-ratings": "105", "total-repeats": "2", "total-aside": "1", "total-presses": "108", "stored": "108",
 	} {
 		if got := attr(a.id(id), "value"); got != want {
 			t.Errorf("%s: got %s, want %s", id, got, want)
 		}
 	}
 	a.wants(t, 200, "commissioning test: 1 turn", "1 rating comes from a visitor who pressed one face again and again.")
+}
+
+// Whatever moves when, what is shown and what is not are what is stored; a
+// store that refuses is not called too few ratings.
+func TestServer_sumIsWhatIsStored(t *testing.T) {
+	h := newHub(t, nil)
+	k := h.kiosk("k1", asked("exit", "smiley3"), 0)
+	value := func(a answer, id string) string { return attr(a.id(id), "value") }
+	h.full.Store(true)
+	h.presses(k, 2, 2, 2, 2, 2, 2)
+	a := h.get("/site/lyon")
+	a.wants(t, 200, "No figure right now", "Presses shown= 0", "Not shown yet+ 6", "figures stand still", "Presses stored= 6", "6 of them not shown yet")
+	if s := text(a.root); strings.Contains(s, "Too few") || strings.Contains(s, "has enough ratings") {
+		t.Errorf("too few is said of %s", s)
+	}
+	h.get("/").wants(t, 200, "not available now")
+	h.full.Store(false)
+	a = h.get("/site/lyon")
+	if value(a, "total-presses") != "6" || value(a, "stored") != "6" || a.id("rest-more") != nil {
+		t.Errorf("the store takes writes again: got %s", text(a.root))
+	}
+	h.pass(time.Minute)
+	h.presses(k, 0, 0, 0)
+	a = h.get("/site/lyon?lang=fr")
+	a.wants(t, 200, "Pas encore montrés+ 3", "les chiffres bougent d’au moins 5 réponses", "dont 3 pas encore montrés")
+	if value(a, "total-presses") != "6" || value(a, "rest-more") != "3" || value(a, "rest-stored") != value(a, "stored") || value(a, "stored") != "9" {
+		t.Errorf("got %s", text(a.root))
+	}
+	h.full.Store(true)
+	h.pass(time.Minute)
+	h.presses(k, 0, 0)
+	h.get("/site/lyon").wants(t, 200, "This figure stands still", "Not shown yet+ 5")
+}
+
+// corrected is a read model that still shows two presses which are of another
+// day by now.
+type corrected struct{ web.Reader }
+
+func (r corrected) Site(ctx context.Context, id feedback.SiteID, day site.Day) (insight.View, error) {
+	v, err := r.Reader.Site(ctx, id, day)
+	v.Life.Stored -= 2
+	return v, err
+}
+
+func TestServer_sumAfterACorrection(t *testing.T) {
+	h := newHub(t, func(r web.Reader) web.Reader { return corrected{r} })
+	h.presses(h.kiosk("k1", asked("exit", "smiley3"), 0), 2, 2, 2, 2, 2)
+	h.get("/site/lyon").wants(t, 200, "Presses shown= 5", "No longer of this day− 2", "Presses stored= 3", "2 more are still shown")
+	h.get("/site/lyon?lang=fr").wants(t, 200, "Sortis de ce jour− 2", "2 de plus sont encore montrés")
+}
+
+func TestServer_badRecords(t *testing.T) {
+	h := newHub(t, nil)
+	k := h.kiosk("k1", asked("exit", "smiley3"), 0)
+	h.presses(k, 2, 2, 2)
+	if s := text(h.get("/site/lyon").root); strings.Contains(strings.ToLower(s), "unreadable") {
+		t.Errorf("nothing is bad: got %s", s)
+	}
+	h.presses(k, 9)
+	h.get("/site/lyon").wants(t, 200, "1 record of a kiosk here could not be read. It is kept", "Unreadable", "a later version")
+	h.presses(k, 9)
+	h.get("/site/lyon?lang=fr").wants(t, 200, "2 enregistrements des bornes d’ici n’ont pas pu être lus", "Illisibles")
+	h.get("/site/lyon?day=2026-08-02").wants(t, 200, "Unreadable")
+	h.get("/").wants(t, 200, "2 unreadable records")
+}
+
+func TestServer_manySteps(t *testing.T) {
+	h := newHub(t, nil)
+	k := h.kiosk("k1", asked("exit", "nps"), 0)
+	h.presses(k, 10, 10, 10, 9, 6, 2)
+	a := h.get("/site/lyon")
+	a.wants(t, 200, "≈ 67% positive", "Rough estimate: between", "positive 9–10 67% 4", "neutral 7–8 0% 0", "negative 0–6 33% 2")
+	if first := find(a.class("columns"), func(n *html.Node) bool { return n.Data == "li" }); text(first) != "00" {
+		t.Errorf("the first column: got %q, want step 0 with none", text(first))
+	}
+	// A day that is over does not speak of steps of five; one day alone has its
+	// interval.
+	h.pass(24 * time.Hour)
+	a = h.get("/site/lyon?day=2026-08-03")
+	if s := text(a.root); strings.Contains(s, "at a time") || a.class("bar") == nil || a.class("hole") != nil {
+		t.Errorf("got %s", s)
+	}
 }
 
 func TestServer_languageIsRemembered(t *testing.T) {

@@ -10,11 +10,12 @@ import (
 )
 
 // gauge is a share with its interval on a line from 0 to 100.
-type gauge struct{ Low, Width, At string }
+type gauge struct{ Low, High, Width, At string }
 
 func gaugeOf(f insight.Figures) gauge {
 	return gauge{
 		Low:   coordinate(100 * f.Interval.Low),
+		High:  coordinate(100 * f.Interval.High),
 		Width: coordinate(100 * (f.Interval.High - f.Interval.Low)),
 		At:    coordinate(100 * f.Share),
 	}
@@ -31,6 +32,13 @@ func digits(f insight.Figures) int {
 	}
 	return 0
 }
+
+// roughWidth is the width of an interval from which on a share says little: it
+// takes some twenty independent ratings to come under it.
+const roughWidth = 0.4
+
+// rough reports whether a share is to be shown as less than a fact.
+func rough(f insight.Figures) bool { return f.Interval.High-f.Interval.Low > roughWidth }
 
 func percent(l *i18n.Language, f insight.Figures) string { return l.Percent(f.Share, digits(f)) }
 

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
+	"sourire/internal/migration"
 	"sourire/internal/sqlite"
 )
 
-var steps = []sqlite.Migration{
+var steps = []migration.Step{
 	{Name: "records", SQL: "CREATE TABLE record (seq INTEGER PRIMARY KEY); CREATE TABLE mark (seq INTEGER); INSERT INTO mark VALUES (0)"},
 	{Name: "comments", SQL: "ALTER TABLE record ADD COLUMN comment TEXT"},
 }
@@ -41,15 +41,15 @@ func TestMigrate_refused(t *testing.T) {
 	if err := sqlite.Migrate(t.Context(), db, steps); err != nil {
 		t.Fatal(err)
 	}
-	edited := []sqlite.Migration{steps[0], {Name: "comments", SQL: steps[1].SQL + " "}}
+	edited := []migration.Step{steps[0], {Name: "comments", SQL: steps[1].SQL + " "}}
 	for _, test := range []struct {
 		name  string
-		steps []sqlite.Migration
+		steps []migration.Step
 		is    error
 		want  string
 	}{
-		{"newer", steps[:1], sqlite.ErrSchemaNewer, "its schema has version 2 and this program knows 1: run the newer program"},
-		{"edited", edited, sqlite.ErrSchemaChanged, "step 2 (comments) differs"},
+		{"newer", steps[:1], migration.ErrNewer, "its schema has version 2 and this program knows 1: run the newer program"},
+		{"edited", edited, migration.ErrChanged, "step 2 (comments) differs"},
 	} {
 		err := sqlite.Migrate(t.Context(), db, test.steps)
 		if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
@@ -61,7 +61,7 @@ func TestMigrate_refused(t *testing.T) {
 // A step that fails takes those before it back.
 func TestMigrate_atomic(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "a.db"), sqlite.Options{})
-	bad := slices.Concat(steps, []sqlite.Migration{{Name: "typo", SQL: "CREATE TABLE x (y); CREATE TABEL z (y)"}})
+	bad := slices.Concat(steps, []migration.Step{{Name: "typo", SQL: "CREATE TABLE x (y); CREATE TABEL z (y)"}})
 	err := sqlite.Migrate(t.Context(), db, bad)
 	if err == nil || !strings.Contains(err.Error(), "step 3 (typo)") {
 		t.Errorf("got %v, want an error that names the step", err)
@@ -71,16 +71,5 @@ func TestMigrate_atomic(t *testing.T) {
 	}
 	if err := sqlite.Migrate(t.Context(), db, steps); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestMigrations(t *testing.T) {
-	got, err := sqlite.Migrations(fstest.MapFS{
-		"0002_b.sql": {Data: []byte("two")}, "0001_a.sql": {Data: []byte("one")},
-		"README.md": {Data: []byte("text")}, "sub/0003_c.sql": {Data: []byte("three")},
-	})
-	if err != nil || len(got) != 2 ||
-		got[0] != (sqlite.Migration{Name: "0001_a", SQL: "one"}) || got[1] != (sqlite.Migration{Name: "0002_b", SQL: "two"}) {
-		t.Errorf("got %q, %v, want the two steps in order", got, err)
 	}
 }

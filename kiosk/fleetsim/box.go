@@ -41,7 +41,7 @@ type box struct {
 	trusted bool  // the hub has confirmed this card since it was put in
 }
 
-func newBox(f *fleet, weather context.Context, i int) (*box, error) {
+func newBox(weather context.Context, f *fleet, i int) (*box, error) {
 	s := f.o.Settings
 	s.Kiosk.ID = fmt.Sprintf("%s-%d", f.o.Prefix, i+1)
 	s.Data = filepath.Join(f.o.Folder, s.Kiosk.ID)
@@ -56,7 +56,7 @@ func newBox(f *fleet, weather context.Context, i int) (*box, error) {
 	b := &box{
 		fleet: f, settings: s, visitors: visitors, lit: make(chan struct{}),
 		book: &book{fleet: f, kiosk: id, acked: map[feedback.Epoch]feedback.Seq{}},
-		line: newLine(f, weather, wire.Topic(id, wire.TopicAck)),
+		line: newLine(weather, f, wire.Topic(id, wire.TopicAck)),
 	}
 	if f.o.PowerEvery > 0 || f.o.ClockEvery > 0 || f.o.ImageEvery > 0 {
 		b.clock, err = newBent()
@@ -145,7 +145,7 @@ func (b *box) run(ctx, weather context.Context) error {
 		}
 		b.line.set(&b.line.dark, false)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to stop
 		}
 		if err := b.open(ctx); err != nil {
 			return err
@@ -171,7 +171,7 @@ func (b *box) live(ctx, weather context.Context) (swap, error) {
 	stop := func() {
 		b.line.set(&b.line.dark, true)
 		end()
-		<-ended // what it says of a journal that refused is no news
+		<-ended //nolint:errcheck // what it says of a journal that refused is no news
 	}
 	power, clock, image := newAlarm(o.PowerEvery), newAlarm(o.ClockEvery), newAlarm(o.ImageEvery)
 	defer power.stop()

@@ -139,8 +139,8 @@ func Run(ctx context.Context, o Options) (Tally, error) {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, life := errgroup.WithContext(life)
-	weather, clear := context.WithCancel(life)
-	defer clear()
+	weather, clearUp := context.WithCancel(life)
+	defer clearUp()
 	f := &fleet{o: o}
 	if err := f.open(ctx, weather); err != nil {
 		return Tally{}, err
@@ -161,7 +161,7 @@ func Run(ctx context.Context, o Options) (Tally, error) {
 		}
 	}
 	gone := make(chan struct{})
-	g.Go(func() error { f.visiting.Wait(); clear(); close(gone); return nil })
+	g.Go(func() error { f.visiting.Wait(); clearUp(); close(gone); return nil })
 	last := f.watch(life, gone)
 	stop()
 	err = errors.Join(g.Wait(), f.ledgerErr)
@@ -199,7 +199,7 @@ func (f *fleet) open(ctx, weather context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(openers)
 	for i := range f.o.Kiosks {
-		b, err := newBox(f, weather, i)
+		b, err := newBox(weather, f, i)
 		if err != nil {
 			return errors.Join(err, g.Wait(), f.close())
 		}

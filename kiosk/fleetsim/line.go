@@ -25,7 +25,7 @@ type line struct {
 	conn      net.Conn // the newest
 }
 
-func newLine(f *fleet, weather context.Context, answers string) *line {
+func newLine(weather context.Context, f *fleet, answers string) *line {
 	return &line{fleet: f, weather: weather, answers: answers}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sourire/internal/feedback"
+	"sourire/internal/migration"
 	"sourire/internal/sqlite"
 	"sourire/kiosk/clock"
 )
@@ -193,7 +194,7 @@ func migrate(ctx context.Context, db *sqlite.DB) error {
 	if err != nil {
 		return err
 	}
-	steps, err := sqlite.Migrations(files)
+	steps, err := migration.Steps(files)
 	if err != nil {
 		return err
 	}

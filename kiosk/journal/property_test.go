@@ -1,7 +1,6 @@
 package journal_test
 
 import (
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -24,10 +23,7 @@ type model struct {
 // that chain, nothing lost that the hub has not acknowledged.
 func TestJournal_properties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		dir := t.TempDir()
 		c := newClock()
 		m := &model{t: rt, o: options(dir, c), c: c}
 		m.j = open(t, m.o)

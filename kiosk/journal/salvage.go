@@ -56,7 +56,7 @@ func finishRescue(o Options) error {
 	_, err := os.Lstat(o.Path)
 	_, errFresh := os.Lstat(o.Path + freshSuffix)
 	if !errors.Is(err, fs.ErrNotExist) || errFresh != nil {
-		return nil
+		return nil //nolint:nilerr // there is nothing to finish
 	}
 	// The old log must not meet the fresh file.
 	err = durable.Rename(o.Path+"-wal", damagedName(o)+"-wal")
@@ -227,7 +227,7 @@ func (s *salvage) read(db *sql.DB) {
 		for rows.Next() && rows.Scan(&n, &kernel) == nil {
 			s.boots[n] = kernel
 		}
-		rows.Close()
+		_ = errors.Join(rows.Err(), rows.Close()) // then there are fewer
 	}
 	epochs, _ := readEpochs(s.ctx, db)
 	for _, e := range epochs {

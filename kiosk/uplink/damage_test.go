@@ -257,7 +257,7 @@ func TestUplink_gap_asked(t *testing.T) {
 				got = append(got, a)
 			}
 		}
-		if want := strings.Split("a a a a a b b b b b", " "); closed && !slices.Equal(got, want) || !closed && !slices.Equal(got, want[:8]) {
+		if want := strings.Split("aaaaabbbbb", ""); closed && !slices.Equal(got, want) || !closed && !slices.Equal(got, want[:8]) {
 			t.Errorf("closed %v: got %v", closed, got)
 		}
 	}

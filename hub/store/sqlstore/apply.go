@@ -10,7 +10,6 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
 	"sourire/internal/feedback"
-	"sourire/internal/sqlite"
 	"sourire/internal/visit"
 )
 
@@ -21,7 +20,7 @@ import (
 // savepoint of its own, which finds the one.
 func (s *Store) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
 	errs, err := s.applyBy(ctx, term, changes, s.together)
-	if sqlite.IsConstraint(err) {
+	if s.d.constraint(err) {
 		errs, err = s.applyBy(ctx, term, changes, s.apart)
 	}
 	return errs, err
@@ -32,24 +31,30 @@ func (s *Store) Apply(ctx context.Context, term int64, changes []ingest.Change) 
 type fresh struct {
 	asked  map[feedback.Asked]int64
 	source map[ingest.Key]int64
+	months map[month]bool
+}
+
+func newFresh() fresh {
+	return fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64), make(map[month]bool)}
 }
 
 func (f fresh) clear() {
 	clear(f.asked)
 	clear(f.source)
+	clear(f.months)
 }
 
 // an applier makes changes in a transaction, each all or not at all, and notes
 // in errs, which is as long as changes, why one was not made. Its error undoes
 // the transaction.
-type applier func(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error, made fresh) error
+type applier func(ctx context.Context, tx *tx, changes []ingest.Change, errs []error, made fresh) error
 
 func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change, apply applier) ([]error, error) {
 	errs := make([]error, len(changes))
-	made := fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64)}
-	err := s.db.Update(ctx, func(tx *sql.Tx) error {
-		var now int64
-		if err := tx.StmtContext(ctx, s.stmts.term).QueryRowContext(ctx).Scan(&now); err != nil {
+	made := newFresh()
+	err := s.d.update(ctx, func(tx *tx) error {
+		now, err := s.d.term(ctx, tx)
+		if err != nil {
 			return fmt.Errorf("term: %w", err)
 		}
 		if now != term {
@@ -77,12 +82,12 @@ func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change
 }
 
 // apart is an applier that puts each change behind a savepoint.
-func (s *Store) apart(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error, made fresh) error {
+func (s *Store) apart(ctx context.Context, tx *tx, changes []ingest.Change, errs []error, made fresh) error {
 	for i := range changes {
 		err := s.savepoint(ctx, tx, func() error { return s.together(ctx, tx, changes[i:i+1], errs[i:i+1], made) })
 		switch {
 		case err == nil:
-		case sqlite.IsConstraint(err):
+		case s.d.constraint(err):
 			errs[i] = err
 			made.clear() // rows that it made are gone
 		default:
@@ -94,7 +99,7 @@ func (s *Store) apart(ctx context.Context, tx *sql.Tx, changes []ingest.Change, 
 
 // savepoint runs do; when it fails, all that it wrote is undone and the
 // transaction goes on.
-func (s *Store) savepoint(ctx context.Context, tx *sql.Tx, do func() error) error {
+func (s *Store) savepoint(ctx context.Context, tx *tx, do func() error) error {
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT batch"); err != nil {
 		return err
 	}
@@ -129,11 +134,18 @@ func newRows(changes []ingest.Change) *rows {
 // together is an applier that writes the rows of all changes at once: first the
 // marks, which say whose rows there are, then the rows. A change whose mark has
 // moved writes nothing.
-func (s *Store) together(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error, made fresh) error {
+func (s *Store) together(ctx context.Context, tx *tx, changes []ingest.Change, errs []error, made fresh) error {
 	w := newRows(changes)
+	moved, err := s.advance(ctx, tx, changes, made)
+	if err != nil {
+		return fmt.Errorf("marks: %w", err)
+	}
 	for i := range changes {
 		c := &changes[i]
-		source, closed, err := s.move(ctx, tx, c, made)
+		source, closed, err := moved[i], false, error(nil)
+		if source == 0 {
+			source, closed, err = s.move(ctx, tx, c, made)
+		}
 		if errors.Is(err, ingest.ErrStale) {
 			errs[i] = err
 			continue
@@ -142,32 +154,36 @@ func (s *Store) together(ctx context.Context, tx *sql.Tx, changes []ingest.Chang
 			return fmt.Errorf("mark of %s epoch %s: %w", c.Key.Kiosk, c.Key.Epoch, err)
 		}
 		if c.To.Through > c.From.Through {
+			if err := s.room(ctx, tx, dayOf(c.At), made); err != nil {
+				return err
+			}
 			w.addRecords(source, c)
 		}
 		if err := s.addVisits(ctx, tx, w, source, c.Visits, made); err != nil {
 			return err
 		}
-		if err := s.beside(ctx, tx, source, closed, c); err != nil {
+		if err := s.beside(ctx, tx, source, closed, c, made); err != nil {
 			return err
 		}
 	}
-	if err := s.stmts.checkpoint.exec(ctx, tx, w.checkpoints); err != nil {
+	if err := s.d.insert(ctx, tx, &s.tables.checkpoint, w.checkpoints); err != nil {
 		return fmt.Errorf("checkpoints: %w", err)
 	}
-	if err := s.stmts.record.exec(ctx, tx, w.records); err != nil {
+	if err := s.d.insert(ctx, tx, &s.tables.record, w.records); err != nil {
 		return fmt.Errorf("records: %w", err)
 	}
-	if err := s.stmts.visit.exec(ctx, tx, w.visits); err != nil {
+	if err := s.d.insert(ctx, tx, &s.tables.visit, w.visits); err != nil {
 		return fmt.Errorf("visits: %w", err)
 	}
 	return nil
 }
 
+// dayOf returns the day of storing: days since 1970.
+func dayOf(at time.Time) int64 { return at.Unix() / secondsOfDay }
+
 // addRecords adds the records of a change and the checkpoint behind them.
-// Values are of the driver's own types: any other goes through reflection,
-// for each value of each row.
 func (w *rows) addRecords(source int64, c *ingest.Change) {
-	day, from := any(c.At.Unix()/int64(24*time.Hour/time.Second)), any(source)
+	day, from := any(dayOf(c.At)), any(source)
 	w.checkpoints = append(w.checkpoints, from, int64(c.To.Through), c.To.Hash[:], day)
 	for i := range c.Anchors {
 		w.checkpoints = append(w.checkpoints, from, int64(c.Anchors[i].Through), c.Anchors[i].Hash[:], day)
@@ -177,7 +193,7 @@ func (w *rows) addRecords(source int64, c *ingest.Change) {
 	}
 }
 
-func (s *Store) addVisits(ctx context.Context, tx *sql.Tx, w *rows, source int64, changes []visit.Change, made fresh) error {
+func (s *Store) addVisits(ctx context.Context, tx *tx, w *rows, source int64, changes []visit.Change, made fresh) error {
 	from := any(source)
 	var asked any         // the number of what was asked last,
 	var of feedback.Asked // which is what most visits of a change answer
@@ -203,26 +219,55 @@ func (s *Store) addVisits(ctx context.Context, tx *sql.Tx, w *rows, source int64
 	return nil
 }
 
+// advance sets the marks of the journals whose rows are known, which are those
+// that are heard every day, and returns the row of each change that it has moved,
+// else 0.
+func (s *Store) advance(ctx context.Context, tx *tx, changes []ingest.Change, made fresh) ([]int64, error) {
+	var steps []advance
+	var of []int // of each step, the change
+	for i := range changes {
+		c := &changes[i]
+		id, ok := s.sourceID(c.Key, made)
+		if !ok {
+			continue
+		}
+		state, err := c.State.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, advance{
+			id: id, from: int64(c.From.Through), before: c.From.Hash[:], to: int64(c.To.Through), hash: c.To.Hash[:],
+			heard: int64(c.Heard), at: c.At.UnixMilli(), state: state,
+		})
+		of = append(of, i)
+	}
+	moved := make([]int64, len(changes))
+	if len(steps) == 0 {
+		return moved, nil
+	}
+	done, err := s.d.advance(ctx, tx, steps)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range of {
+		if done[j] {
+			moved[i] = steps[j].id
+		}
+	}
+	return moved, nil
+}
+
 // move sets the mark, if it still stands where the change was computed from. The
 // version of the rule stays what it was when the journal appeared, until a
 // replay: the visits before the mark are still those of that rule.
-func (s *Store) move(ctx context.Context, tx *sql.Tx, c *ingest.Change, made fresh) (source int64, closed bool, err error) {
+func (s *Store) move(ctx context.Context, tx *tx, c *ingest.Change, made fresh) (source int64, closed bool, err error) {
 	state, err := c.State.MarshalJSON()
 	if err != nil {
 		return 0, false, err
 	}
 	k, at := c.Key, c.At.UnixMilli()
-	if id, ok := s.sourceID(k, made); ok {
-		// The journals that are heard every day: by number, and without an
-		// answer to be read, which took twice as long.
-		moved, err := changed(tx.StmtContext(ctx, s.stmts.move).ExecContext(ctx, int64(c.To.Through), c.To.Hash[:], int64(c.Heard), state,
-			at, id, int64(c.From.Through), c.From.Hash[:]))
-		if err != nil || moved {
-			return id, false, err
-		}
-	}
-	err = tx.QueryRowContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, stored_at = ?
-		WHERE kiosk = ? AND epoch = ? AND through = ? AND hash = ? RETURNING id, closed`, c.To.Through, c.To.Hash[:], c.Heard, state, at,
+	err = tx.QueryRowContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = CASE WHEN heard < ? THEN ? ELSE heard END, state = ?, stored_at = ?
+		WHERE kiosk = ? AND epoch = ? AND through = ? AND hash = ? RETURNING id, closed`, c.To.Through, c.To.Hash[:], c.Heard, c.Heard, state, at,
 		k.Kiosk, int64(k.Epoch), c.From.Through, c.From.Hash[:]).Scan(&source, &closed)
 	if err == nil {
 		made.source[k] = source
@@ -257,10 +302,10 @@ func changed(r sql.Result, err error) (bool, error) {
 
 // beside writes what is rare: bad records, comments, gaps, the end of an epoch,
 // a replay.
-func (s *Store) beside(ctx context.Context, tx *sql.Tx, source int64, closed bool, c *ingest.Change) error {
+func (s *Store) beside(ctx context.Context, tx *tx, source int64, closed bool, c *ingest.Change, made fresh) error {
 	for _, b := range c.Bad {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO quarantine (source, seq, body, why, at) VALUES (?, ?, ?, ?, ?)",
-			source, b.Seq, b.Body, b.Why, c.At.UnixMilli()); err != nil {
+			source, b.Seq, b.Body, legible(b.Why), c.At.UnixMilli()); err != nil {
 			return fmt.Errorf("quarantine of record %d: %w", b.Seq, err)
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE source SET quarantined = quarantined + ? WHERE id = ?", len(b.Body), source); err != nil {
@@ -268,13 +313,13 @@ func (s *Store) beside(ctx context.Context, tx *sql.Tx, source int64, closed boo
 		}
 	}
 	if c.ReadBy != "" {
-		if err := replay(ctx, tx, source, c); err != nil {
+		if err := s.replay(ctx, tx, source, c, made); err != nil {
 			return err
 		}
 	}
 	for _, t := range c.Texts {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO comment (source, seq, salt, text) VALUES (?, ?, ?, ?)",
-			source, t.Seq, t.Salt, t.Text); err != nil {
+			source, t.Seq, t.Salt, s.d.verbatim(t.Text)); err != nil {
 			return fmt.Errorf("comment of record %d: %w", t.Seq, err)
 		}
 	}
@@ -295,7 +340,7 @@ func (s *Store) beside(ctx context.Context, tx *sql.Tx, source int64, closed boo
 	return nil
 }
 
-func (s *Store) addCells(ctx context.Context, tx *sql.Tx, cells rollup.Delta, made fresh) error {
+func (s *Store) addCells(ctx context.Context, tx *tx, cells rollup.Delta, made fresh) error {
 	values := make([]any, 0, len(cells)*24)
 	for k, c := range cells {
 		asked, err := s.askedID(ctx, tx, k.Asked, made)
@@ -311,14 +356,14 @@ func (s *Store) addCells(ctx context.Context, tx *sql.Tx, cells rollup.Delta, ma
 		}
 		values = append(values, c.Presses, c.AsidePresses, c.Mixed, c.Insistent)
 	}
-	if err := s.stmts.cell.exec(ctx, tx, values); err != nil {
+	if err := s.d.insert(ctx, tx, &s.tables.cell, values); err != nil {
 		return fmt.Errorf("roll-ups: %w", err)
 	}
 	return nil
 }
 
 // live notes when the sites of the changes were last pressed and stored.
-func (s *Store) live(ctx context.Context, tx *sql.Tx, changes []ingest.Change, errs []error) error {
+func (s *Store) live(ctx context.Context, tx *tx, changes []ingest.Change, errs []error) error {
 	pressed := make(map[feedback.SiteID]int64)
 	var at int64
 	for i, c := range changes {
@@ -335,7 +380,7 @@ func (s *Store) live(ctx context.Context, tx *sql.Tx, changes []ingest.Change, e
 	}
 	values := make([]any, 0, 3*len(pressed))
 	for site, t := range pressed {
-		values = append(values, site, t, at)
+		values = append(values, string(site), t, at)
 	}
-	return s.stmts.life.exec(ctx, tx, values)
+	return s.d.insert(ctx, tx, &s.tables.life, values)
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +15,7 @@ import (
 // Cut implements archive.Store.
 func (s *Store) Cut(ctx context.Context) (archive.Cut, error) {
 	var cut archive.Cut
-	err := s.db.View(ctx, func(tx *sql.Tx) error {
+	err := s.d.view(ctx, func(tx *tx) error {
 		if err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'store'").Scan(&cut.StoreID); err != nil {
 			return fmt.Errorf("store id: %w", err)
 		}
@@ -35,7 +34,7 @@ func (s *Store) Cut(ctx context.Context) (archive.Cut, error) {
 	return cut, err
 }
 
-func readSources(ctx context.Context, tx *sql.Tx) ([]archive.Source, error) {
+func readSources(ctx context.Context, tx *tx) ([]archive.Source, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT kiosk, epoch, through, hash, heard, closed, parent, parent_last, again, rule, read_by, created_at, stored_at
 		FROM source ORDER BY kiosk, id`)
 	if err != nil {
@@ -59,7 +58,7 @@ func readSources(ctx context.Context, tx *sql.Tx) ([]archive.Source, error) {
 	return out, rows.Err()
 }
 
-func readGaps(ctx context.Context, tx *sql.Tx) (map[ingest.Key][]archive.Gap, error) {
+func readGaps(ctx context.Context, tx *tx) (map[ingest.Key][]archive.Gap, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT s.kiosk, s.epoch, g.first, g.last, g.why, g.at
 		FROM gap g JOIN source s ON s.id = g.source ORDER BY g.source, g.first`)
 	if err != nil {
@@ -80,7 +79,7 @@ func readGaps(ctx context.Context, tx *sql.Tx) (map[ingest.Key][]archive.Gap, er
 	return out, rows.Err()
 }
 
-func readRefusals(ctx context.Context, tx *sql.Tx) ([]archive.Refusal, error) {
+func readRefusals(ctx context.Context, tx *tx) ([]archive.Refusal, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT kiosk, refusal, n, last_at FROM refusals ORDER BY kiosk, refusal")
 	if err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ const (
 // its batches, their records by the days on which they were stored, and what lies
 // beside them.
 func (s *Store) Page(ctx context.Context, key ingest.Key, after, through feedback.Seq) (p archive.Page, err error) {
-	err = s.db.View(ctx, func(tx *sql.Tx) error {
+	err = s.d.view(ctx, func(tx *tx) error {
 		var source int64
 		err := tx.QueryRowContext(ctx, "SELECT id, rule, read_by FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).
 			Scan(&source, &p.Rule, &p.ReadBy)
@@ -140,7 +139,7 @@ type batch struct {
 	day     int64
 }
 
-func batchesAfter(ctx context.Context, tx *sql.Tx, source int64, after, through feedback.Seq) ([]batch, error) {
+func batchesAfter(ctx context.Context, tx *tx, source int64, after, through feedback.Seq) ([]batch, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT seq, hash, day FROM checkpoint WHERE source = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
 		source, int64(after), int64(through), pageBatches)
 	if err != nil {
@@ -165,7 +164,7 @@ func batchesAfter(ctx context.Context, tx *sql.Tx, source int64, after, through 
 
 // pageRows reads the records of some batches, in the order of numbers, and the
 // anchors among the batches: those that end with no record.
-func pageRows(ctx context.Context, tx *sql.Tx, source int64, after feedback.Seq, batches []batch) ([]archive.Row, error) {
+func pageRows(ctx context.Context, tx *tx, source int64, after feedback.Seq, batches []batch) ([]archive.Row, error) {
 	last := batches[len(batches)-1].through
 	bad, err := readRows(ctx, tx, "SELECT seq, body, why FROM quarantine WHERE source = ? AND seq > ? AND seq <= ? ORDER BY seq", source, int64(after), int64(last))
 	if err != nil {
@@ -211,7 +210,7 @@ func pageRows(ctx context.Context, tx *sql.Tx, source int64, after feedback.Seq,
 	return out, nil
 }
 
-func readRows(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]archive.Row, error) {
+func readRows(ctx context.Context, tx *tx, query string, args ...any) ([]archive.Row, error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -228,7 +227,7 @@ func readRows(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]arc
 	return out, errors.Join(rows.Err(), rows.Close())
 }
 
-func readTexts(ctx context.Context, tx *sql.Tx, source int64, after feedback.Seq, p *archive.Page) error {
+func readTexts(ctx context.Context, tx *tx, source int64, after feedback.Seq, p *archive.Page) error {
 	rows, err := tx.QueryContext(ctx, "SELECT seq, salt, text FROM comment WHERE source = ? AND seq > ? AND seq <= ? ORDER BY seq",
 		source, int64(after), int64(p.Through))
 	if err != nil {
@@ -254,7 +253,7 @@ func readTexts(ctx context.Context, tx *sql.Tx, source int64, after feedback.Seq
 
 // Spans implements history.Store.
 func (s *Store) Spans(ctx context.Context, kiosk feedback.KioskID) ([]history.Span, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT s.epoch, min(v.at), max(v.at), count(*) FROM source s
+	rows, err := s.d.reader().QueryContext(ctx, `SELECT s.epoch, min(v.at), max(v.at), count(*) FROM source s
 		JOIN visit v ON v.source = s.id WHERE s.kiosk = ? AND v.at > 0 GROUP BY s.epoch`, kiosk)
 	if err != nil {
 		return nil, err

@@ -1,19 +1,56 @@
-// Package sqlstore is the hub's store: one body of SQL, today on SQLite.
+// Package sqlstore is the hub's store: one body of SQL on SQLite and PostgreSQL.
 //
 // It stands at the end of the line from a finger to a row. Every consumer
 // declares the small contract that it needs (ingest.Store, ingest.Journals,
 // verify.Store, insight.Store, fleet.Store); [Store] satisfies them, one file
-// for each, and the suites of hub/store/storetest hold it to them. A verb is a
-// transaction; no transaction leaks out.
+// for each, and the suites of hub/store/storetest hold it to them, on both
+// databases. A verb is a transaction; no transaction leaks out.
 //
-// What survives a crash: every transaction whose verb returned nil (WAL with
-// synchronous=FULL). What may be lost: nothing that was answered.
+// What survives a crash: every transaction whose verb returned nil. SQLite has
+// WAL with synchronous=FULL; a PostgreSQL server must have fsync,
+// full_page_writes and synchronous_commit, which is looked at for each connection
+// and then held for the last. A commit that was cut off is an error, made or not.
+// What may be lost: nothing that was answered, as long as the disk is there. When
+// a standby takes over that lacks the last commits, the next batch of a kiosk
+// finds the mark behind, and the kiosk sends again.
+//
+// # The dialect
+//
+// What the databases do differently is behind the type dialect, in one file each,
+// dialect_sqlite.go and dialect_postgres.go; dial.go connects, or refuses in a
+// sentence. In the body placeholders are ?, upserts are ON CONFLICT, booleans are
+// TRUE and FALSE, the larger of two is CASE (max is an aggregate in one, greatest
+// unknown in the other), sums are cast, nothing depends on rowids, and an answer
+// is read to its end before the next question.
 //
 // Rows that come in bulk (records, visits, cells) are written by statements of
-// many rows, prepared once. A profile of one-row statements showed 60 % of the
-// time in database/sql and the parser.
+// many rows: multi-row VALUES, prepared for some sizes, on SQLite; one array for
+// each column on PostgreSQL, where the marks of all journals are moved by one
+// statement too, for each is a way to the server and back. COPY was not needed:
+// with all else that ingest does, arrays reach 0.7 of a bare COPY-and-merge
+// (BenchmarkPostgres).
 //
-// The dialect: placeholders are ?, upserts are ON CONFLICT, nothing depends on
-// rowids. Schema and opening are in dialect_sqlite.go; PostgreSQL will need a
-// file like it and nothing else.
+// # Who waits for whom
+//
+// Transactions that write under a term come one after the other: by SQLite's
+// write lock, and on PostgreSQL by the row of the term, which each locks first, at
+// READ COMMITTED. A shared lock there would let two ingest at once, which nobody
+// should, and then lock each other out over journals, visits and cells that they
+// take in different orders. What is written beside (sightings, sites, refused
+// payloads, what pages show) takes its rows in the order of their keys. A deadlock
+// or a broken connection, should one come, fails the verb, and kiosks ask again.
+// A hub that hangs in a transaction is thrown out after five seconds. Readers see
+// one snapshot (REPEATABLE READ, READ ONLY) and wait for nobody.
+//
+// # Records
+//
+// The key of a record begins with the day of its storing, which never changes. On
+// PostgreSQL a month of these days is a partition, made when its first record
+// comes. That a record is stored once rests on the mark of its journal, which
+// moves over each number once and is locked while it moves; the key tells apart
+// within a day only, and sourire-hub verify counts all of them.
+//
+// Schemas are steps in schema/sqlite and schema/postgres, taken at the opening in
+// one transaction, and two hubs that do so wait for each other. Each release
+// leaves a database in testdata/released, which the next one must migrate.
 package sqlstore

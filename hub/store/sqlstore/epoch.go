@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -11,7 +10,7 @@ import (
 	"sourire/internal/feedback"
 )
 
-func putGap(ctx context.Context, tx *sql.Tx, source int64, g ingest.Gap, at time.Time) error {
+func putGap(ctx context.Context, tx *tx, source int64, g ingest.Gap, at time.Time) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO gap (source, first, last, why, at) VALUES (?, ?, ?, ?, ?)",
 		source, g.First, g.Last, g.Why, at.UnixMilli())
 	if err != nil {
@@ -21,7 +20,7 @@ func putGap(ctx context.Context, tx *sql.Tx, source int64, g ingest.Gap, at time
 }
 
 // trimGaps takes back what was declared lost and came after all.
-func trimGaps(ctx context.Context, tx *sql.Tx, source int64, through feedback.Seq) error {
+func trimGaps(ctx context.Context, tx *tx, source int64, through feedback.Seq) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM gap WHERE source = ? AND why = ? AND last <= ?", source, ingest.GapClosed, through); err != nil {
 		return fmt.Errorf("gaps: %w", err)
 	}
@@ -48,7 +47,7 @@ type epoch struct {
 // declares lost what was heard of and never came. Epochs may appear in any order,
 // a child before its parent: what one that appears tells of the others changes
 // what is closed and what is lost.
-func epochBegan(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) error {
+func epochBegan(ctx context.Context, tx *tx, source int64, c *ingest.Change) error {
 	_, err := tx.ExecContext(ctx, "UPDATE source SET parent = ?, parent_last = ?, again = ? WHERE id = ?",
 		int64(c.Began.Parent), c.Began.ParentLast, c.Began.Again, source)
 	if err != nil {
@@ -64,7 +63,7 @@ func epochBegan(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change)
 		case over[i] && (!o.closed || o.epoch == c.Began.Parent):
 			err = closeEpoch(ctx, tx, family, o, c.At)
 		case !over[i] && o.closed:
-			err = setClosed(ctx, tx, o, 0)
+			err = setClosed(ctx, tx, o, false)
 		}
 		if err != nil {
 			return err
@@ -98,7 +97,7 @@ func over(family []epoch) []bool {
 	return out
 }
 
-func epochsOf(ctx context.Context, tx *sql.Tx, kiosk feedback.KioskID) ([]epoch, error) {
+func epochsOf(ctx context.Context, tx *tx, kiosk feedback.KioskID) ([]epoch, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT id, epoch, through, heard, closed, parent, parent_last, again FROM source WHERE kiosk = ? ORDER BY id", kiosk)
 	if err != nil {
 		return nil, fmt.Errorf("epochs: %w", err)
@@ -117,9 +116,9 @@ func epochsOf(ctx context.Context, tx *sql.Tx, kiosk feedback.KioskID) ([]epoch,
 	return family, errors.Join(rows.Err(), rows.Close()) // before the next statement
 }
 
-// setClosed closes (1) or opens (0) an epoch, and takes back what was declared lost when
-// it was closed.
-func setClosed(ctx context.Context, tx *sql.Tx, o epoch, closed int) error {
+// setClosed closes or opens an epoch, and takes back what was declared lost when it
+// was closed.
+func setClosed(ctx context.Context, tx *tx, o epoch, closed bool) error {
 	if _, err := tx.ExecContext(ctx, "UPDATE source SET closed = ? WHERE id = ?", closed, o.id); err != nil {
 		return fmt.Errorf("close: %w", err)
 	}
@@ -131,8 +130,8 @@ func setClosed(ctx context.Context, tx *sql.Tx, o epoch, closed int) error {
 
 // closeEpoch closes an epoch and declares lost what it is known to have held and
 // is neither stored nor repeated by its children.
-func closeEpoch(ctx context.Context, tx *sql.Tx, family []epoch, o epoch, at time.Time) error {
-	if err := setClosed(ctx, tx, o, 1); err != nil {
+func closeEpoch(ctx context.Context, tx *tx, family []epoch, o epoch, at time.Time) error {
+	if err := setClosed(ctx, tx, o, true); err != nil {
 		return err
 	}
 	all := ingest.Gap{First: o.through + 1, Last: o.heard - 1, Why: ingest.GapClosed}

@@ -1,8 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
+	"slices"
+	"strings"
 	"time"
 
 	"sourire/hub/fleet"
@@ -11,13 +13,16 @@ import (
 
 // PutSightings implements fleet.Store.
 func (s *Store) PutSightings(ctx context.Context, seen []fleet.Sighting) error {
-	return s.db.Update(ctx, func(tx *sql.Tx) error {
+	// Hubs that write at once take rows in one order, and so do not lock each
+	// other out; likewise in Refuse and PutSites.
+	seen = slices.SortedFunc(slices.Values(seen), func(a, b fleet.Sighting) int { return cmp.Compare(a.Kiosk, b.Kiosk) })
+	return s.d.update(ctx, func(tx *tx) error {
 		for _, k := range seen {
 			_, err := tx.ExecContext(ctx, `INSERT INTO kiosk (id, session, online, version, epoch, next, queued, heard_at, last_at)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET session = excluded.session, online = excluded.online,
 				version = excluded.version, epoch = excluded.epoch, next = excluded.next, queued = excluded.queued,
 				heard_at = excluded.heard_at, last_at = excluded.last_at`,
-				k.Kiosk, k.Session, k.Online, k.Version, int64(k.Epoch), k.Next, k.Queued, milli(k.HeardAt), milli(k.LastAt))
+				k.Kiosk, k.Session, k.Online, legible(k.Version), int64(k.Epoch), k.Next, k.Queued, milli(k.HeardAt), milli(k.LastAt))
 			if err != nil {
 				return err
 			}
@@ -28,7 +33,7 @@ func (s *Store) PutSightings(ctx context.Context, seen []fleet.Sighting) error {
 
 // Sightings implements fleet.Store.
 func (s *Store) Sightings(ctx context.Context) ([]fleet.Sighting, error) {
-	rows, err := s.db.Read.QueryContext(ctx, "SELECT id, session, online, version, epoch, next, queued, heard_at, last_at FROM kiosk ORDER BY id")
+	rows, err := s.d.reader().QueryContext(ctx, "SELECT id, session, online, version, epoch, next, queued, heard_at, last_at FROM kiosk ORDER BY id")
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +49,12 @@ func (s *Store) Sightings(ctx context.Context) ([]fleet.Sighting, error) {
 		out = append(out, k)
 	}
 	return out, rows.Err()
+}
+
+// legible is a text for people that every database takes: PostgreSQL has no place
+// for a zero byte, nor for what is no UTF-8.
+func legible(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }
 
 // milli writes an instant as Unix milliseconds, the zero Time as 0.

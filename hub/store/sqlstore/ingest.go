@@ -1,11 +1,13 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/hub/ingest"
 	"sourire/internal/feedback"
@@ -16,7 +18,7 @@ import (
 func (s *Store) Marks(ctx context.Context, keys []ingest.Key) ([]ingest.Mark, error) {
 	marks := make([]ingest.Mark, len(keys))
 	for i, k := range keys {
-		m, err := readMark(ctx, s.db.Read, k)
+		m, err := readMark(ctx, s.d.reader(), k)
 		if err != nil {
 			return nil, fmt.Errorf("mark of %s epoch %s: %w", k.Kiosk, k.Epoch, err)
 		}
@@ -27,7 +29,7 @@ func (s *Store) Marks(ctx context.Context, keys []ingest.Key) ([]ingest.Mark, er
 
 func readMark(ctx context.Context, q querier, k ingest.Key) (ingest.Mark, error) {
 	var m ingest.Mark
-	err := q.QueryRowContext(ctx, "SELECT coalesce(sum(quarantined), 0) FROM source WHERE kiosk = ?", k.Kiosk).Scan(&m.Quarantined)
+	err := q.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(quarantined), 0) AS BIGINT) FROM source WHERE kiosk = ?", k.Kiosk).Scan(&m.Quarantined)
 	if err != nil {
 		return m, err
 	}
@@ -51,7 +53,7 @@ func (s *Store) HashAt(ctx context.Context, key ingest.Key, seq feedback.Seq) (h
 	if seq == 0 {
 		return h, true, nil
 	}
-	err = s.db.View(ctx, func(tx *sql.Tx) error {
+	err = s.d.view(ctx, func(tx *tx) error {
 		var source int64
 		err := tx.QueryRowContext(ctx, "SELECT id FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).Scan(&source)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -77,7 +79,7 @@ func (s *Store) HashAt(ctx context.Context, key ingest.Key, seq feedback.Seq) (h
 	return h, known, err
 }
 
-func checkpointAt(ctx context.Context, tx *sql.Tx, where string, source int64, seq feedback.Seq) (p ingest.Point, day int64, found bool, err error) {
+func checkpointAt(ctx context.Context, tx *tx, where string, source int64, seq feedback.Seq) (p ingest.Point, day int64, found bool, err error) {
 	var hash []byte
 	err = tx.QueryRowContext(ctx, "SELECT seq, hash, day FROM checkpoint WHERE source = ? AND "+where+" LIMIT 1", source, seq).
 		Scan(&p.Through, &hash, &day)
@@ -95,7 +97,7 @@ type span struct {
 	through     feedback.Seq
 }
 
-func hashOver(ctx context.Context, tx *sql.Tx, sp span) (feedback.Hash, bool, error) {
+func hashOver(ctx context.Context, tx *tx, sp span) (feedback.Hash, bool, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT seq, body FROM record WHERE day = ? AND source = ? AND seq > ? AND seq <= ?
 		UNION ALL SELECT seq, body FROM quarantine WHERE source = ? AND seq > ? AND seq <= ? ORDER BY 1`,
 		sp.day, sp.source, sp.after.Through, sp.through, sp.source, sp.after.Through, sp.through)
@@ -139,7 +141,7 @@ const (
 func (s *Store) VisitsOfBoots(ctx context.Context, key ingest.Key, boots []feedback.Boot) ([]visit.Visit, error) {
 	var out []visit.Visit
 	for _, b := range boots {
-		rows, err := s.db.Read.QueryContext(ctx, `SELECT `+visitColumns+` FROM visit JOIN asked ON asked.id = visit.asked
+		rows, err := s.d.reader().QueryContext(ctx, `SELECT `+visitColumns+` FROM visit JOIN asked ON asked.id = visit.asked
 			WHERE source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?) AND boot = ?`, key.Kiosk, int64(key.Epoch), b)
 		if err != nil {
 			return nil, err
@@ -172,7 +174,8 @@ const (
 
 // Refuse implements ingest.Store.
 func (s *Store) Refuse(ctx context.Context, refused []ingest.Refused) error {
-	return s.db.Update(ctx, func(tx *sql.Tx) error {
+	refused = slices.SortedStableFunc(slices.Values(refused), func(a, b ingest.Refused) int { return cmp.Compare(a.Kiosk, b.Kiosk) })
+	return s.d.update(ctx, func(tx *tx) error {
 		for _, r := range refused {
 			at := r.At.UnixMilli()
 			if _, err := tx.ExecContext(ctx, `INSERT INTO refusals (kiosk, refusal, n, last_at) VALUES (?, ?, 1, ?)
@@ -181,7 +184,7 @@ func (s *Store) Refuse(ctx context.Context, refused []ingest.Refused) error {
 			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO refused (kiosk, refusal, why, at, payload)
 				SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM refused WHERE kiosk = ?) < ?`,
-				r.Kiosk, r.Refusal, r.Why, at, append([]byte{}, r.Payload[:min(len(r.Payload), maxRefusedSize)]...), r.Kiosk, maxRefused); err != nil {
+				r.Kiosk, r.Refusal, legible(r.Why), at, append([]byte{}, r.Payload[:min(len(r.Payload), maxRefusedSize)]...), r.Kiosk, maxRefused); err != nil {
 				return err
 			}
 		}

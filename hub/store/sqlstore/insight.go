@@ -2,11 +2,13 @@ package sqlstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +20,8 @@ import (
 
 // PutSites implements insight.Store.
 func (s *Store) PutSites(ctx context.Context, sites []site.Site) error {
-	return s.db.Update(ctx, func(tx *sql.Tx) error {
+	sites = slices.SortedFunc(slices.Values(sites), func(a, b site.Site) int { return cmp.Compare(a.ID, b.ID) })
+	return s.d.update(ctx, func(tx *tx) error {
 		for _, x := range sites {
 			_, err := tx.ExecContext(ctx, `INSERT INTO site (id, name, zone) VALUES (?, ?, ?)
 				ON CONFLICT (id) DO UPDATE SET name = excluded.name, zone = excluded.zone`, x.ID, x.Name, x.Zone.String())
@@ -32,7 +35,7 @@ func (s *Store) PutSites(ctx context.Context, sites []site.Site) error {
 
 // Sites implements insight.Store.
 func (s *Store) Sites(ctx context.Context) ([]insight.Place, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT id, name, zone FROM site
+	rows, err := s.d.reader().QueryContext(ctx, `SELECT id, name, zone FROM site
 		UNION ALL SELECT DISTINCT site, '', '' FROM asked WHERE site NOT IN (SELECT id FROM site) ORDER BY 1`)
 	if err != nil {
 		return nil, err
@@ -53,11 +56,11 @@ func (s *Store) Sites(ctx context.Context) ([]insight.Place, error) {
 // not closed.
 func (s *Store) Kiosks(ctx context.Context, at feedback.SiteID) ([]insight.Kiosk, error) {
 	var out []insight.Kiosk
-	err := s.db.View(ctx, func(tx *sql.Tx) error {
+	err := s.d.view(ctx, func(tx *tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT s.kiosk, s.epoch, s.through, s.state, s.stored_at,
 				k.online, k.version, k.epoch, k.next, k.queued, k.heard_at, k.last_at
 			FROM source s LEFT JOIN kiosk k ON k.id = s.kiosk
-			WHERE s.closed = 0 ORDER BY s.kiosk, s.created_at DESC, s.id DESC`)
+			WHERE s.closed = FALSE ORDER BY s.kiosk, s.created_at DESC, s.id DESC`)
 		if err != nil {
 			return err
 		}
@@ -70,6 +73,9 @@ func (s *Store) Kiosks(ctx context.Context, at feedback.SiteID) ([]insight.Kiosk
 		}
 		for i := range out {
 			out[i].Gaps = gaps[out[i].ID]
+		}
+		if err := countBad(ctx, tx, out); err != nil {
+			return fmt.Errorf("quarantine: %w", err)
 		}
 		return nil
 	})
@@ -121,7 +127,7 @@ func scanKiosks(rows *sql.Rows, at feedback.SiteID) ([]insight.Kiosk, error) {
 }
 
 // allGaps returns the gaps of every kiosk: they are few.
-func allGaps(ctx context.Context, tx *sql.Tx) (map[feedback.KioskID][]insight.Gap, error) {
+func allGaps(ctx context.Context, tx *tx) (map[feedback.KioskID][]insight.Gap, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT s.kiosk, s.epoch, g.first, g.last, g.why, g.at
 		FROM gap g JOIN source s ON s.id = g.source ORDER BY g.at, g.source, g.first`)
 	if err != nil {
@@ -141,10 +147,42 @@ func allGaps(ctx context.Context, tx *sql.Tx) (map[feedback.KioskID][]insight.Ga
 	return out, rows.Err()
 }
 
+// countBad counts the records in quarantine of these kiosks. Few journals have
+// any, and only theirs are counted: one kiosk may have 8 MiB of them.
+func countBad(ctx context.Context, tx *tx, kiosks []insight.Kiosk) error {
+	rows, err := tx.QueryContext(ctx, "SELECT kiosk, id FROM source WHERE quarantined > 0")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	sources := make(map[feedback.KioskID][]int64)
+	for rows.Next() {
+		var kiosk feedback.KioskID
+		var id int64
+		if err := rows.Scan(&kiosk, &id); err != nil {
+			return err
+		}
+		sources[kiosk] = append(sources[kiosk], id)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for i := range kiosks {
+		for _, id := range sources[kiosks[i].ID] {
+			var n int64
+			if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM quarantine WHERE source = ?", id).Scan(&n); err != nil {
+				return err
+			}
+			kiosks[i].Bad += n
+		}
+	}
+	return nil
+}
+
 // Read implements insight.Store.
 func (s *Store) Read(ctx context.Context, q insight.Question) (insight.Answer, error) {
 	var a insight.Answer
-	err := s.db.View(ctx, func(tx *sql.Tx) (err error) {
+	err := s.d.view(ctx, func(tx *tx) (err error) {
 		if a.Days, err = sumDays(ctx, tx, q); err != nil {
 			return fmt.Errorf("days: %w", err)
 		}
@@ -178,7 +216,7 @@ func (s *Store) Read(ctx context.Context, q insight.Question) (insight.Answer, e
 // touchpoint is three thousand quarters of an hour and thirty days. The joins
 // are CROSS so that SQLite keeps their order: what was asked, day, and then the
 // range of one key.
-func sumDays(ctx context.Context, tx *sql.Tx, q insight.Question) ([]insight.DayCell, error) {
+func sumDays(ctx context.Context, tx *tx, q insight.Question) ([]insight.DayCell, error) {
 	if len(q.Bounds) < 2 {
 		return nil, nil
 	}
@@ -193,7 +231,7 @@ func sumDays(ctx context.Context, tx *sql.Tx, q insight.Question) ([]insight.Day
 	}
 	query.WriteString(") SELECT site, touchpoint, survey, scale, day.i")
 	for _, c := range columns {
-		query.WriteString(", sum(" + c + ")")
+		query.WriteString(", CAST(sum(" + c + ") AS BIGINT)")
 	}
 	query.WriteString(` FROM asked CROSS JOIN day CROSS JOIN cell
 		WHERE asked.site = ? AND cell.asked = asked.id AND cell.bucket >= day.lo AND cell.bucket < day.hi
@@ -232,7 +270,7 @@ func cellFields(c *rollup.Cell) []any {
 // Publish implements insight.Store.
 func (s *Store) Publish(ctx context.Context, n insight.Snapshot, was int64) (bool, error) {
 	done := false
-	err := s.db.Update(ctx, func(tx *sql.Tx) error {
+	err := s.d.update(ctx, func(tx *tx) error {
 		res, err := show(ctx, tx, n, was)
 		if err != nil {
 			return err
@@ -248,7 +286,7 @@ func (s *Store) Publish(ctx context.Context, n insight.Snapshot, was int64) (boo
 	return done && err == nil, err
 }
 
-func show(ctx context.Context, tx *sql.Tx, n insight.Snapshot, was int64) (sql.Result, error) {
+func show(ctx context.Context, tx *tx, n insight.Snapshot, was int64) (sql.Result, error) {
 	if was == 0 {
 		return tx.ExecContext(ctx, "INSERT INTO published (site, day, body, at) VALUES (?, ?, ?, ?) ON CONFLICT (site, day) DO NOTHING",
 			n.Site, n.Day, n.Body, n.At)

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -13,7 +12,7 @@ import (
 
 // Outdated implements ingest.Journals.
 func (s *Store) Outdated(ctx context.Context, rule int, version string) ([]ingest.Key, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `SELECT kiosk, epoch FROM source
+	rows, err := s.d.reader().QueryContext(ctx, `SELECT kiosk, epoch FROM source
 		WHERE rule <> ? OR quarantined > 0 AND read_by <> ? ORDER BY id`, rule, version)
 	if err != nil {
 		return nil, err
@@ -34,7 +33,7 @@ func (s *Store) Outdated(ctx context.Context, rule int, version string) ([]inges
 
 // Journal implements ingest.Journals.
 func (s *Store) Journal(ctx context.Context, key ingest.Key, do func(ingest.Row) error) (m ingest.Mark, visits []visit.Visit, err error) {
-	err = s.db.View(ctx, func(tx *sql.Tx) error {
+	err = s.d.view(ctx, func(tx *tx) error {
 		if m, err = readMark(ctx, tx, key); err != nil {
 			return err
 		}
@@ -49,11 +48,11 @@ func (s *Store) Journal(ctx context.Context, key ingest.Key, do func(ingest.Row)
 
 // replay writes what only a replay changes: records that leave the quarantine or
 // go there, visits that are gone.
-func replay(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) error {
+func (s *Store) replay(ctx context.Context, tx *tx, source int64, c *ingest.Change, made fresh) error {
 	var bytes int
 	for _, r := range c.Freed {
 		bytes += len(r.Body)
-		if err := free(ctx, tx, source, r); err != nil {
+		if err := s.free(ctx, tx, source, r, made); err != nil {
 			return fmt.Errorf("free record %d: %w", r.Seq, err)
 		}
 	}
@@ -78,7 +77,7 @@ func replay(ctx context.Context, tx *sql.Tx, source int64, c *ingest.Change) err
 
 // free takes a record out of quarantine and puts it among the others of its
 // batch, on the day on which that was stored.
-func free(ctx context.Context, tx *sql.Tx, source int64, r ingest.Record) error {
+func (s *Store) free(ctx context.Context, tx *tx, source int64, r ingest.Record, made fresh) error {
 	consumed, err := changed(tx.ExecContext(ctx, "DELETE FROM quarantine WHERE source = ? AND seq = ?", source, r.Seq))
 	if err != nil {
 		return err
@@ -89,6 +88,9 @@ func free(ctx context.Context, tx *sql.Tx, source int64, r ingest.Record) error 
 	}
 	if !consumed || !found {
 		return errors.New("it is not in quarantine")
+	}
+	if err := s.room(ctx, tx, day, made); err != nil {
+		return err
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO record (day, source, seq, body) VALUES (?, ?, ?, ?)", day, source, r.Seq, r.Body)
 	return err

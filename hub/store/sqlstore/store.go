@@ -3,41 +3,41 @@ package sqlstore
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 
 	"sourire/hub/ingest"
 	"sourire/internal/feedback"
-	"sourire/internal/sqlite"
 )
 
 // Store is an open store. Its verbs may be called from several goroutines;
 // writes wait for each other.
 type Store struct {
-	db    *sqlite.DB
-	stmts statements
+	d      dialect
+	tables tables
 
 	mu      sync.Mutex
 	asked   map[feedback.Asked]int64 // rows that are committed
 	sources map[ingest.Key]int64     // rows that are committed; journals heard lately
+	months  map[month]bool           // that have room for records
 }
+
+func newStore(d dialect) *Store { return &Store{d: d, tables: bulkTables()} }
 
 // Close ends the store. Its users must have stopped.
-func (s *Store) Close() error {
-	return errors.Join(s.stmts.close(), s.db.Close())
-}
+func (s *Store) Close() error { return s.d.close() }
 
-// QuickCheck reads the whole database and says whether it is sound.
-func (s *Store) QuickCheck(ctx context.Context) error { return s.db.QuickCheck(ctx) }
+// QuickCheck reads the whole database and says whether it is sound. Of a database
+// on PostgreSQL it says nothing: checksums, if it has them, are its server's.
+func (s *Store) QuickCheck(ctx context.Context) error { return s.d.check(ctx) }
 
 // ID returns the id by which kiosks know this store.
 func (s *Store) ID(ctx context.Context) (string, error) {
 	var id string
-	err := s.db.Read.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'store'").Scan(&id)
+	err := s.d.reader().QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'store'").Scan(&id)
 	return id, err
 }
 
@@ -47,26 +47,39 @@ func (s *Store) Redraw(ctx context.Context) error {
 	return s.draw(ctx, "INSERT INTO meta (name, value) VALUES ('store', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 }
 
+// name gives a new store its id.
+func (s *Store) name(ctx context.Context) error {
+	return s.draw(ctx, "INSERT INTO meta (name, value) VALUES ('store', ?) ON CONFLICT (name) DO NOTHING")
+}
+
 func (s *Store) draw(ctx context.Context, query string) error {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
-	_, err := s.db.Write.ExecContext(ctx, query, hex.EncodeToString(id))
-	return err
+	return s.d.update(ctx, func(tx *tx) error {
+		_, err := tx.ExecContext(ctx, query, hex.EncodeToString(id))
+		return err
+	})
 }
 
 // TakeOver raises the term and returns it: from now on, writes under an older
 // term are refused with ingest.ErrSuperseded.
 func (s *Store) TakeOver(ctx context.Context) (int64, error) {
 	var n int64
-	err := s.db.Write.QueryRowContext(ctx, "UPDATE term SET n = n + 1 RETURNING n").Scan(&n)
-	return n, err
+	err := s.d.update(ctx, func(tx *tx) error {
+		return tx.QueryRowContext(ctx, "UPDATE term SET n = n + 1 RETURNING n").Scan(&n)
+	})
+	if err != nil {
+		return 0, err // a term whose commit failed is nobody's
+	}
+	return n, nil
 }
 
-// Backup writes a copy of the store to a new file while it is in use.
-func (s *Store) Backup(ctx context.Context, path string) error { return s.db.BackupTo(ctx, path) }
+// Backup writes a copy of the store to a new file while it is in use. A store on
+// PostgreSQL refuses, for pg_dump does that.
+func (s *Store) Backup(ctx context.Context, path string) error { return s.d.backup(ctx, path) }
 
 // askedID returns the row of what was asked, made in tx when it is new.
-func (s *Store) askedID(ctx context.Context, tx *sql.Tx, a feedback.Asked, made fresh) (int64, error) {
+func (s *Store) askedID(ctx context.Context, tx *tx, a feedback.Asked, made fresh) (int64, error) {
 	s.mu.Lock()
 	id, ok := s.asked[a]
 	s.mu.Unlock()
@@ -108,6 +121,52 @@ func (s *Store) remember(made fresh) {
 	if s.asked == nil || s.sources == nil || len(s.sources) > maxSources {
 		s.asked, s.sources = make(map[feedback.Asked]int64), make(map[ingest.Key]int64)
 	}
+	if s.months == nil {
+		s.months = make(map[month]bool)
+	}
 	maps.Copy(s.asked, made.asked)
 	maps.Copy(s.sources, made.source)
+	maps.Copy(s.months, made.months)
+}
+
+// forget empties the caches: what is behind a new connection may be another copy,
+// where the same rows have other numbers.
+func (s *Store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked, s.sources, s.months = nil, nil, nil
+}
+
+// month is one of UTC, in which records are stored: months since the year 0.
+type month int
+
+func monthOf(day int64) month {
+	at := time.Unix(day*secondsOfDay, 0).UTC()
+	return month(at.Year()*12 + int(at.Month()) - 1)
+}
+
+// first returns the first day of the month, as days since 1970.
+func (m month) first() int64 {
+	return time.Date(int(m)/12, time.Month(int(m)%12+1), 1, 0, 0, 0, 0, time.UTC).Unix() / secondsOfDay
+}
+
+// String returns the month as 2006_01.
+func (m month) String() string { return fmt.Sprintf("%04d_%02d", int(m)/12, int(m)%12+1) }
+
+const secondsOfDay = 24 * 60 * 60
+
+// room makes room for records that are stored on a day.
+func (s *Store) room(ctx context.Context, tx *tx, day int64, made fresh) error {
+	m := monthOf(day)
+	s.mu.Lock()
+	ready := s.months[m]
+	s.mu.Unlock()
+	if ready || made.months[m] {
+		return nil
+	}
+	if err := s.d.room(ctx, tx, m); err != nil {
+		return fmt.Errorf("room for records of %s: %w", m, err)
+	}
+	made.months[m] = true
+	return nil
 }

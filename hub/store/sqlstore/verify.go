@@ -19,11 +19,11 @@ import (
 
 // Snapshot implements verify.Store.
 func (s *Store) Snapshot(ctx context.Context, read func(verify.Reader) error) error {
-	return s.db.View(ctx, func(tx *sql.Tx) error { return read(snapshot{tx}) })
+	return s.d.view(ctx, func(tx *tx) error { return read(snapshot{tx}) })
 }
 
 // snapshot is a read transaction as a verify.Reader.
-type snapshot struct{ tx *sql.Tx }
+type snapshot struct{ tx *tx }
 
 // Sources implements verify.Reader.
 func (r snapshot) Sources(ctx context.Context) ([]verify.Source, error) {
@@ -71,15 +71,15 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) 
 	}
 	for _, run := range runs {
 		rows, err := r.tx.QueryContext(ctx, `
-			SELECT r.seq, r.body, 0, c.hash FROM record r
+			SELECT r.seq, r.body, FALSE, c.hash FROM record r
 				LEFT JOIN checkpoint c ON c.source = r.source AND c.seq = r.seq
 				WHERE r.day = ? AND r.source = ? AND r.seq > ? AND r.seq <= ?
 			UNION ALL
-			SELECT q.seq, q.body, 1, c.hash FROM quarantine q
+			SELECT q.seq, q.body, TRUE, c.hash FROM quarantine q
 				LEFT JOIN checkpoint c ON c.source = q.source AND c.seq = q.seq
 				WHERE q.source = ? AND q.seq > ? AND q.seq <= ?
 			UNION ALL
-			SELECT c.seq, NULL, 0, c.hash FROM checkpoint c
+			SELECT c.seq, NULL, FALSE, c.hash FROM checkpoint c
 				WHERE c.source = ? AND c.seq > ? AND c.seq <= ?
 				AND NOT EXISTS (SELECT 1 FROM record x WHERE x.day = c.day AND x.source = c.source AND x.seq = c.seq)
 				AND NOT EXISTS (SELECT 1 FROM quarantine x WHERE x.source = c.source AND x.seq = c.seq)
@@ -100,7 +100,7 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) 
 func (r snapshot) strays(ctx context.Context, source int64, runs []run, do func(ingest.Row) error) error {
 	ends := make(map[int64]feedback.Seq) // of each day, how far it was read
 	between := func(day int64, after, through feedback.Seq) error {
-		rows, err := r.tx.QueryContext(ctx, "SELECT seq, body, 0, NULL FROM record WHERE day = ? AND source = ? AND seq > ? AND seq <= ? ORDER BY seq",
+		rows, err := r.tx.QueryContext(ctx, "SELECT seq, body, FALSE, NULL FROM record WHERE day = ? AND source = ? AND seq > ? AND seq <= ? ORDER BY seq",
 			day, source, after, through)
 		if err != nil {
 			return err
@@ -211,10 +211,10 @@ func (r snapshot) Cells(ctx context.Context) (rollup.Delta, error) {
 	return readCells(ctx, r.tx, "")
 }
 
-// querier is a transaction or a pool.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+// Records implements verify.Reader.
+func (r snapshot) Records(ctx context.Context) (n int64, err error) {
+	err = r.tx.QueryRowContext(ctx, "SELECT count(*) FROM record").Scan(&n)
+	return n, err
 }
 
 // readCells returns the cells that a condition over cell and asked selects.
@@ -230,14 +230,7 @@ func readCells(ctx context.Context, q querier, where string, args ...any) (rollu
 		var k rollup.Key
 		var c rollup.Cell
 		to := []any{&k.Asked.Site, &k.Asked.Touchpoint, &k.Asked.Survey, &k.Asked.Scale, &k.Bucket}
-		for i := range c.Steps {
-			to = append(to, &c.Steps[i])
-		}
-		for i := range c.Aside[1:] {
-			to = append(to, &c.Aside[1+i])
-		}
-		to = append(to, &c.Presses, &c.AsidePresses, &c.Mixed, &c.Insistent)
-		if err := rows.Scan(to...); err != nil {
+		if err := rows.Scan(append(to, cellFields(&c)...)...); err != nil {
 			return nil, err
 		}
 		if !c.IsZero() {

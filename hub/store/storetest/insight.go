@@ -44,6 +44,7 @@ func Insight(t *testing.T, open func(t *testing.T) InsightStore) {
 	t.Run("Sites", func(t *testing.T) { insightSites(t, open(t)) })
 	t.Run("Read", func(t *testing.T) { insightRead(t, open(t)) })
 	t.Run("Kiosks", func(t *testing.T) { insightKiosks(t, open(t)) })
+	t.Run("Kiosks with bad records", func(t *testing.T) { insightBad(t, open(t)) })
 	t.Run("Publish", func(t *testing.T) { insightPublish(t, open(t)) })
 }
 
@@ -178,6 +179,34 @@ func insightKiosks(t *testing.T, s InsightStore) {
 	all := must(s.Kiosks(ctx, ""))(t)
 	if len(all) != 2 || all[0].ID != "k1" || all[1].ID != "k2" || all[1].Pulse != nil {
 		t.Errorf("all kiosks: got %+v", all)
+	}
+}
+
+// insightBad counts bad records of all journals of a kiosk, closed ones included,
+// and of nobody else.
+func insightBad(t *testing.T, s InsightStore) {
+	ctx := t.Context()
+	g := Ingester(t, s, start)
+	k1, k2 := NewKiosk(t, g, "k1", start()), NewKiosk(t, g, "k2", start())
+	k1.Asks(start(), exit("lyon"))
+	k1.Verbatim([]byte(`{"b":1,"s":1,"t":"of another age"}`))
+	k1.Press(start().Add(time.Minute), 9) // no such face
+	k1.Send()
+	k2.Asks(start(), exit("lyon"))
+	k2.Send()
+	anew := NewKiosk(t, g, "k1", start())
+	anew.Epoch = 2
+	anew.Asks(start(), exit("lyon"))
+	anew.Verbatim([]byte(`{"b":1,"s":1,"t":"of another age"}`))
+	anew.Send()
+	for _, at := range []feedback.SiteID{"lyon", ""} {
+		got := must(s.Kiosks(ctx, at))(t)
+		if len(got) != 2 || got[0].Epoch != 2 || got[0].Bad != 3 || got[1].Bad != 0 {
+			t.Errorf("at %q: got %+v, want two kiosks with 3 and 0 bad records", at, got)
+		}
+	}
+	if got := must(s.Kiosks(ctx, "nice"))(t); len(got) != 0 {
+		t.Errorf("at nice: got %+v", got)
 	}
 }
 

@@ -101,11 +101,12 @@ func comments(b *bench) {
 	comment(strings.Repeat("é", wire.MaxComment), nil)                   // 8
 	comment(strings.Repeat("é", wire.MaxComment+1), nil)                 // 9
 	comment("", nil)                                                     // 10
+	comment("zero \x00 byte", nil)                                       // 11
 	d.texts[4] = wire.Text{Seq: 4, Salt: []byte{1}, Text: "of a press"}
 	b.send(d, 1, 6, 6)
-	b.send(d, 2, 10, 10)
-	b.send(d, 5, 10, 10)
-	want := map[feedback.Seq]string{5: "Merci !", 8: strings.Repeat("é", wire.MaxComment), 10: ""}
+	b.send(d, 2, 11, 11)
+	b.send(d, 5, 11, 11)
+	want := map[feedback.Seq]string{5: "Merci !", 8: strings.Repeat("é", wire.MaxComment), 10: "", 11: "zero \x00 byte"}
 	if got := b.db.Comments(b, d.key()); !maps.Equal(got, want) {
 		b.Errorf("got comments %v, want %v", got, want)
 	}

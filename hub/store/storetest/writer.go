@@ -21,6 +21,16 @@ func writerCases() []ingestCase {
 		{"a batch that cannot be stored among others", obstructed},
 		{"several writers at once", concurrent},
 		{"a restored copy", restored},
+		{"a record that is stored on another day too", func(b *bench) {
+			d := b.kiosk("k1", 10)
+			b.send(d, 1, 13, 13)
+			other := b.now.Add(24 * time.Hour)
+			b.db.Obstruct(b, d.key(), 9, other)
+			if report, err := verify.Run(b.Context(), b.store, "", nil); err != nil || len(report.Problems) != 1 {
+				b.Errorf("got %+v, %v, want verify to find it", report.Problems, err)
+			}
+			b.db.Clear(b, d.key(), 9, other)
+		}},
 		{"the hub's clock steps back over midnight", func(b *bench) {
 			d := b.kiosk("k1", 20)
 			b.now = time.Date(2026, 3, 30, 0, 5, 0, 0, time.UTC)

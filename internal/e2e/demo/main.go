@@ -33,8 +33,8 @@ func main() {
 	flag.StringVar(&d.bin, "bin", "bin", "folder of the programs")
 	flag.Parse()
 	ctx, stop := run.Context()
-	defer stop()
 	ok, err := d.run(ctx)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 	}
@@ -176,11 +176,12 @@ func (d *demo) startHub(ctx context.Context) error {
 	return fmt.Errorf("the hub did not start: %s", why)
 }
 
-// fleet is three kiosks with visitors, 20 a minute at each: a rush, for a
-// demonstration has no hour. Their links are cut now and then.
+// fleet is three kiosks with a visitor every three seconds at each: a rush, for a
+// demonstration has no hour, but in a queue, so that nobody is taken for the one
+// before. Their links are cut now and then.
 func (d *demo) fleet() *exec.Cmd {
 	args := []string{
-		"simulate", "--kiosks", "3", "--prefix", "lounge", "--per-hour", "1200", "--weights", "2,3,15", "--quiet",
+		"simulate", "--kiosks", "3", "--prefix", "lounge", "--arrivals", "every:3s", "--weights", "2,3,15", "--quiet",
 		"--data", filepath.Join(d.folder, "kiosks"), "--kiosk.site", "lounge",
 		"--hub.address", d.broker, "--hub.key_file", filepath.Join(d.folder, "hub", "kiosk-key"),
 		"--ledger", filepath.Join(d.folder, "ledger"), "--cut-every", "20s", "--cut-for", "1s",

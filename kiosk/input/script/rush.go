@@ -31,16 +31,16 @@ const dayMinutes = 24 * 60
 // hour and forty more from minute 25 and minute 55 of each hour; 30+200@10:30,14:05
 // names times of the day.
 func ParseRush(text string) (Rush, error) {
-	bad := func(what string) (Rush, error) {
-		return Rush{}, fmt.Errorf("%q: %s: write BASE+BURST@MINUTES such as 30+40@25,55 (minutes of each hour) or 30+200@10:30,14:05", text, what)
+	bad := func(what string) error {
+		return fmt.Errorf("%q: %s: write BASE+BURST@MINUTES such as 30+40@25,55 (minutes of each hour) or 30+200@10:30,14:05", text, what)
 	}
 	rates, times, found := strings.Cut(text, "@")
 	if !found {
-		return bad("no minute says when a burst begins")
+		return Rush{}, bad("no minute says when a burst begins")
 	}
 	base, burst, found := strings.Cut(rates, "+")
 	if !found {
-		return bad("no burst")
+		return Rush{}, bad("no burst")
 	}
 	var r Rush
 	for _, n := range []struct {
@@ -49,7 +49,7 @@ func ParseRush(text string) (Rush, error) {
 	}{{base, &r.Base}, {burst, &r.Burst}} {
 		v, err := strconv.ParseFloat(n.text, 64)
 		if err != nil || !finite(v) {
-			return bad(strconv.Quote(n.text) + " is no number of visitors")
+			return Rush{}, bad(strconv.Quote(n.text) + " is no number of visitors")
 		}
 		*n.to = v
 	}
@@ -60,7 +60,7 @@ func ParseRush(text string) (Rush, error) {
 		}
 		minute, err := strconv.Atoi(word)
 		if err != nil || minute < 0 || minute > 59 {
-			return bad(strconv.Quote(word) + " is no minute of an hour, nor a time of the day")
+			return Rush{}, bad(strconv.Quote(word) + " is no minute of an hour, nor a time of the day")
 		}
 		for hour := range 24 {
 			r.Minutes = append(r.Minutes, hour*60+minute)
