@@ -34,16 +34,16 @@ func (a Advice) Explain(err error) error {
 }
 
 func (a Advice) about(e *DialError) string {
-	switch e.Reason {
-	case ErrCredentials:
+	switch {
+	case errors.Is(e.Reason, ErrCredentials):
 		return a.Credentials
-	case ErrTLS:
+	case errors.Is(e.Reason, ErrTLS):
 		return a.aboutTrust(e.Cause)
-	case ErrSubscription:
+	case errors.Is(e.Reason, ErrSubscription):
 		return "let this user hear it, in the broker's access list"
-	case ErrRefused:
+	case errors.Is(e.Reason, ErrRefused):
 		return "see the broker's log, and that nobody else uses this name"
-	case ErrUnreachable:
+	case errors.Is(e.Reason, ErrUnreachable):
 		return a.aboutSilence(e)
 	}
 	return ""

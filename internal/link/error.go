@@ -134,7 +134,7 @@ func causeOf(err error) error {
 	}
 	// The port of this side tells nobody anything, and makes each attempt another
 	// sentence.
-	if op, ok := err.(*net.OpError); ok && op.Source != nil {
+	if op, ok := err.(*net.OpError); ok && op.Source != nil { //nolint:errorlint // one inside another error stays as it is
 		there := *op
 		there.Source = nil
 		err = &there
