@@ -17,6 +17,9 @@ type exportCmd struct {
 	Folder string `arg:"" help:"Folder to write; it must not exist yet."`
 }
 
+// Help stands below the summary.
+func (exportCmd) Help() string { return "Example: sourire-hub export /mnt/usb/sourire-today" }
+
 // Run exports; it may run beside a serving hub.
 func (cmd *exportCmd) Run(c *console) error {
 	s, err := checked(c)

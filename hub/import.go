@@ -26,6 +26,9 @@ type importCmd struct {
 	Press  csvMapping `embed:"" group:"Columns of --csv"`
 }
 
+// Help stands below the summary.
+func (importCmd) Help() string { return "Example: sourire-hub import /mnt/usb/sourire-today" }
+
 // Run imports into a hub that does not run.
 func (cmd *importCmd) Run(c *console) error {
 	s, err := checked(c)

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 
@@ -31,8 +32,8 @@ func program(args []string, out, errs io.Writer) int {
 		Verify  verifyCmd  `cmd:"" help:"Prove that each press is counted once: records, hashes, gaps, roll-ups."`
 		Export  exportCmd  `cmd:"" help:"Write everything that the store holds into plain files: JSON Lines and CSV."`
 		Import  importCmd  `cmd:"" help:"Take an export of a hub in, or a press history of another system (--csv)."`
-		Version versionCmd `cmd:"" help:"Print the version."`
-		Print   configCmd  `cmd:"" name:"config" help:"Print a settings file with each key, its meaning and its default."`
+		Version versionCmd `cmd:"" bare:"" help:"Print the version."`
+		Print   configCmd  `cmd:"" bare:"" name:"config" help:"Print a settings file with each key, its meaning and its default."`
 	}
 	return command.Program[app.Settings]{
 		Name: "sourire-hub", Description: "The hub of Sourire: presses in, each counted once, satisfaction out.",
@@ -43,10 +44,14 @@ func program(args []string, out, errs io.Writer) int {
 // checked returns settings that a hub can start with.
 func checked(c *console) (app.Settings, error) {
 	s, err := c.Settings()
-	if err == nil {
-		if err = s.Check(); err != nil {
-			err = command.Usage(err)
-		}
+	if err != nil {
+		return s, err
 	}
-	return s, err
+	if err := s.CheckSites(); err != nil {
+		return s, command.Usage(fmt.Errorf("%s: %w", c.File, err))
+	}
+	if err := s.Check(); err != nil {
+		return s, command.Usage(err)
+	}
+	return s, nil
 }

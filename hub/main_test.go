@@ -61,7 +61,16 @@ func TestProgram_refuses(t *testing.T) {
 		"no address of a store": {"[store]\npostgres = \"host=x password=geheim\"\n", []string{"serve"}, 1, []string{"[store] postgres", "postgres://user@host"}},
 		"unreachable store":     {"[store]\npostgres = \"postgres://u:geheim@127.0.0.1:1/db\"\n", []string{"serve"}, 1, []string{"[store] postgres", "postgres://u@127.0.0.1:1/db"}},
 		"no store to verify":    {"[store]\npostgres = \"postgres://u:geheim@127.0.0.1:1/db\"\n", []string{"verify"}, 1, []string{"[store] postgres", "cannot be reached"}},
-		"unreachable broker":    {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x"}},
+		"unreachable broker":    {"[broker]\naddress = \"tcp://x\"\n", []string{"serve"}, 1, []string{"tcp://x", "broker.address"}},
+		"no host and port":      {"", []string{"serve", "--web.listen=8080"}, 2, []string{"setting web.listen: \"8080\" is no host:port: write 127.0.0.1:8080, or :8080"}},
+		"empty listen":          {"[web]\nlisten = \"\"\n", []string{"serve"}, 2, []string{"setting web.listen: \"\" is no host:port"}},
+		"no address":            {"", []string{"serve", "--broker.listen=300.1.1.1:1"}, 2, []string{"setting broker.listen: \"300.1.1.1:1\": 300.1.1.1 is no address"}},
+		"not our address":       {"[web]\nlisten = \"127.0.0.1:0\"\n", []string{"serve", "--broker.listen=192.0.2.1:1883"}, 1, []string{"192.0.2.1:1883", "broker.listen"}},
+		"own zone":              {"zone = \"Local\"\n", []string{"serve"}, 2, []string{"setting zone \"Local\" is no IANA time zone"}},
+		"bad site":              {"[[site]]\nid = \"a\"\n[[site]]\nid = \"Bad Site\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: in [[site]] number 2: id: ", "Bad Site"}},
+		"site twice":            {"[[site]]\nid = \"a\"\n[[site]]\nid = \"a\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a is listed twice"}},
+		"site's own zone":       {"[[site]]\nid = \"a\"\nzone = \"Local\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a: zone \"Local\""}},
+		"folder as settings":    {"", []string{"serve", "--config", "broken"}, 2, []string{"settings file broken is a folder: name the file in it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -120,5 +129,18 @@ func TestHelp(t *testing.T) {
 	status, out, _ := call(t, "--help")
 	if status != 0 || !strings.Contains(out, "verify") || !strings.Contains(out, "SOURIRE_HUB_DATA") {
 		t.Errorf("got %d, %q", status, out)
+	}
+}
+
+// What a command does not read its help does not list; the others have an example.
+func TestHelp_commands(t *testing.T) {
+	for command, settings := range map[string]bool{"serve": true, "verify": true, "export": true, "import": true, "version": false, "config": false} {
+		status, out, _ := call(t, command, "--help")
+		if got := strings.Contains(out, "SOURIRE_HUB_DATA"); status != 0 || got != settings {
+			t.Errorf("%s: got status %d and settings listed %v, want %v", command, status, got, settings)
+		}
+		if want := "sourire-hub " + command; command != "version" && !strings.Contains(out, "Example: "+want) {
+			t.Errorf("%s: got %q, want an example", command, out)
+		}
 	}
 }

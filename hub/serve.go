@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"sourire/hub/app"
 	"sourire/internal/run"
@@ -12,6 +13,9 @@ import (
 type serveCmd struct {
 	Verbose bool `short:"v" help:"Log every connection."`
 }
+
+// Help stands below the summary.
+func (serveCmd) Help() string { return "Example: sourire-hub serve --config=/etc/sourire-hub.toml" }
 
 // Run takes presses in and serves the pages until a signal.
 func (cmd *serveCmd) Run(c *console) error {
@@ -35,7 +39,7 @@ func (cmd *serveCmd) Run(c *console) error {
 	fmt.Fprintf(c.Out, "pages    http://%s/\n", hub.WebAddr())
 	fmt.Fprintf(c.Out, "broker   %s\n", hub.BrokerAddr())
 	if s.Broker.Address == "" && s.Kiosks.Key == "" && s.Broker.ClientCAFile == "" {
-		fmt.Fprintf(c.Out, "key      %s/kiosk-key\n", s.Data)
+		fmt.Fprintf(c.Out, "key      %s\n", filepath.Join(s.Data, app.KeyFile))
 	}
 	return hub.Run()
 }

@@ -24,6 +24,9 @@ type verifyCmd struct {
 	Ledger string `placeholder:"FILE" help:"Also hold the records against a ledger of what must have arrived, as sourire-kiosk simulate writes it."`
 }
 
+// Help stands below the summary.
+func (verifyCmd) Help() string { return "Example: sourire-hub verify --data=/var/lib/sourire-hub" }
+
 // Run verifies; it may run beside a serving hub.
 func (cmd *verifyCmd) Run(c *console) error {
 	s, err := checked(c)

@@ -32,8 +32,8 @@ func program(args []string, out, errs io.Writer) int {
 		Status   statusCmd   `cmd:"" help:"Tell how this kiosk is, running or not."`
 		Press    pressCmd    `cmd:"" help:"Press a face of a stopped kiosk once."`
 		Simulate simulateCmd `cmd:"" help:"Run many kiosks with made-up visitors against a hub."`
-		Version  versionCmd  `cmd:"" help:"Print the version."`
-		Print    configCmd   `cmd:"" name:"config" help:"Print a settings file with each key, its meaning and its default."`
+		Version  versionCmd  `cmd:"" bare:"" help:"Print the version."`
+		Print    configCmd   `cmd:"" bare:"" name:"config" help:"Print a settings file with each key, its meaning and its default."`
 	}
 	return command.Program[settings.Settings]{
 		Name:        "sourire-kiosk",

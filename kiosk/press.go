@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 
+	"sourire/internal/command"
 	"sourire/internal/durable"
 	"sourire/internal/run"
 	"sourire/kiosk/app"
@@ -12,14 +14,24 @@ import (
 
 // pressCmd presses a face once.
 type pressCmd struct {
-	Rating int `arg:"" help:"The rating of the face, a step of the scale in force."`
+	Rating string `arg:"" help:"Rating of the face on the scale in force, from the worst up: 0, 1 or 2 on smiley3, 1 to 5 on csat5. The keyboard of run counts faces from 1 instead."`
 }
+
+// Help stands below the summary.
+func (pressCmd) Help() string { return "Example, the best face of smiley3: sourire-kiosk press 2" }
 
 // Run puts one press into the journal of a kiosk that does not run; the hub gets
 // it when the kiosk does.
 func (cmd *pressCmd) Run(c *console) error {
 	s, err := checked(c)
 	if err != nil {
+		return err
+	}
+	rating, err := strconv.Atoi(cmd.Rating)
+	if err != nil {
+		return command.Usage(fmt.Errorf("press %s: write the rating as a number, the worst of smiley3 is 0 and its best is 2", cmd.Rating))
+	}
+	if err := inhabited(s); err != nil {
 		return err
 	}
 	ctx, stop := run.Context()
@@ -31,7 +43,7 @@ func (cmd *pressCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	e, err := k.Press(ctx, cmd.Rating)
+	e, err := k.Press(ctx, rating)
 	if err := errors.Join(err, k.Close()); err != nil {
 		return err
 	}

@@ -26,6 +26,11 @@ type runCmd struct {
 	Verbose bool     `short:"v" help:"Log more."`
 }
 
+// Help stands below the summary.
+func (runCmd) Help() string {
+	return "Example: sourire-kiosk run --window --config=/etc/sourire-kiosk.toml"
+}
+
 // Run takes presses until a signal.
 func (cmd *runCmd) Run(c *console) error {
 	s, err := checked(c)
@@ -39,6 +44,9 @@ func (cmd *runCmd) Run(c *console) error {
 	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))}
 	if o.Sources, err = cmd.sources(c, s); err != nil {
 		return command.Usage(err)
+	}
+	if len(cmd.Input) == 0 && len(o.Sources) == 0 && !cmd.Window {
+		o.Log.Warn("nothing can press this kiosk, for it has neither terminal nor window: give run --window or --input (--input=none if that is meant)")
 	}
 	if isTerminal(os.Stdin) {
 		o.Front = &lines{out: c.Out}

@@ -220,7 +220,10 @@ func (a *App) startBroker() error {
 	var err error
 	s := a.o.Settings
 	if s.Broker.Address != "" {
-		return link.CheckAddress(s.Broker.Address)
+		if err := link.CheckAddress(s.Broker.Address); err != nil {
+			return fmt.Errorf("setting broker.address: %w", err)
+		}
+		return nil
 	}
 	if a.tls, err = newEncryption(s); err != nil {
 		return err
@@ -237,7 +240,7 @@ func (a *App) startBroker() error {
 	}
 	a.broker, err = broker.Start(o)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; see broker.listen and data in the settings", err)
 	}
 	a.group.Closer("broker", a.broker.Close)
 	return nil
@@ -257,29 +260,6 @@ func (a *App) authorize(who broker.Login) (broker.Role, bool) {
 		known = who.Certificate == who.Username
 	}
 	return broker.Kiosk(who.Username), known && err == nil
-}
-
-// kioskKey returns the key of the settings, or the one in the data folder,
-// drawn at the first start; "" where kiosks show certificates.
-func (a *App) kioskKey() (string, error) {
-	if a.o.Settings.Broker.ClientCAFile != "" {
-		return "", nil
-	}
-	if k := a.o.Settings.Kiosks.Key; k != "" {
-		return k, nil
-	}
-	path := a.folder.Path("kiosk-key")
-	b, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("the kiosks' key: %w", err)
-	}
-	secret := make([]byte, 16)
-	_, _ = rand.Read(secret)
-	key := hex.EncodeToString(secret)
-	return key, durable.WriteFile(path, []byte(key+"\n"), 0o600)
 }
 
 func (a *App) startIngest(ctx context.Context) error {
@@ -310,7 +290,7 @@ func (a *App) startIngest(ctx context.Context) error {
 		}
 	}
 	a.talk = &conversation{
-		dial: a.o.Dial, target: target, intake: a.intake, fleet: a.fleet, log: a.o.Log,
+		dial: a.o.Dial, target: target, external: a.broker == nil, intake: a.intake, fleet: a.fleet, log: a.o.Log,
 		self: wire.Hub{V: wire.Version, Store: id, Term: term, Since: a.o.Now().UnixMilli()},
 	}
 	a.group.Start("fleet", a.fleet.Run)

@@ -22,13 +22,17 @@ import (
 type conversation struct {
 	dial   func(context.Context, link.Options) (*link.Conn, error)
 	target link.Options
-	self   wire.Hub
-	intake *ingest.Intake
-	fleet  *fleet.Fleet
-	log    *slog.Logger
+	// external says that the broker is not this hub's own, so settings name it.
+	external bool
+	self     wire.Hub
+	intake   *ingest.Intake
+	fleet    *fleet.Fleet
+	log      *slog.Logger
 
 	conn atomic.Pointer[link.Conn] // nil while there is no link
 	up   atomic.Bool
+
+	outage link.Outage // of run's goroutine
 }
 
 const (
@@ -36,6 +40,12 @@ const (
 	redialFrom    = 100 * time.Millisecond
 	redialTo      = 2 * time.Second
 )
+
+// advice says which settings decide whether an external broker lets the hub in.
+var advice = link.Advice{
+	Address:     "broker.address",
+	Credentials: "broker.username and broker.password are not those of a user that the broker knows: write the hub's there",
+}
 
 // run keeps the link until ctx is done.
 func (c *conversation) run(ctx context.Context) error {
@@ -49,7 +59,9 @@ func (c *conversation) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to stop
 		}
-		c.log.Warn("the hub has no link to the broker and dials again", "error", err, "in", pause)
+		if c.outage.News(err) {
+			c.log.Warn("the hub has no link to the broker and dials again, every few seconds", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -69,7 +81,11 @@ func (c *conversation) open(ctx context.Context) (*link.Conn, error) {
 		wire.EveryKiosk(wire.TopicJournal), wire.EveryKiosk(wire.TopicState), wire.EveryKiosk(wire.TopicHealth),
 	}
 	o.Handler = c.handle
-	return c.dial(ctx, o)
+	conn, err := c.dial(ctx, o)
+	if c.external {
+		err = advice.Explain(err)
+	}
+	return conn, err
 }
 
 // hold says that the hub is here and waits until the link or ctx ends.
@@ -88,7 +104,7 @@ func (c *conversation) hold(ctx context.Context, conn *link.Conn) error {
 		return err
 	}
 	c.up.Store(true)
-	c.log.Info("the hub is on the broker", "address", c.target.Address)
+	c.log.Info("the hub is on the broker", "address", c.target.Address, "again", c.outage.Over())
 	select {
 	case <-ctx.Done():
 		// Close is graceful, so the will stays unsaid: say it.

@@ -2,6 +2,9 @@ package app
 
 import (
 	"fmt"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"sourire/internal/feedback"
@@ -56,27 +59,59 @@ func (s Settings) Check() error {
 	if s.Data == "" {
 		return fmt.Errorf("setting data is empty: name the folder where the hub keeps its data")
 	}
-	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "" {
+	if !isZone(s.Zone) {
 		return fmt.Errorf("setting zone %q is no IANA time zone: write one like Europe/Paris", s.Zone)
+	}
+	if err := checkListen(s.Web.Listen); err != nil {
+		return fmt.Errorf("setting web.listen: %w", err)
+	}
+	if err := checkListen(s.Broker.Listen); err != nil && s.Broker.Address == "" {
+		return fmt.Errorf("setting broker.listen: %w", err)
 	}
 	if err := s.checkTLS(); err != nil {
 		return err
 	}
+	return s.CheckSites()
+}
+
+// CheckSites says what is wrong with the tables [[site]], which stand in the
+// settings file only, in a sentence.
+func (s Settings) CheckSites() error {
 	seen := make(map[string]bool)
-	for _, site := range s.Sites {
+	for i, site := range s.Sites {
 		if _, err := feedback.ParseSiteID(site.ID); err != nil {
-			return fmt.Errorf("[[site]] id: %w", err)
+			return fmt.Errorf("in [[site]] number %d: id: %w", i+1, err)
 		}
 		if seen[site.ID] {
 			return fmt.Errorf("[[site]] %s is listed twice: keep one", site.ID)
 		}
 		seen[site.ID] = true
-		if site.Zone == "" {
-			continue
-		}
-		if _, err := time.LoadLocation(site.Zone); err != nil {
+		if site.Zone != "" && !isZone(site.Zone) {
 			return fmt.Errorf("[[site]] %s: zone %q is no IANA time zone: write one like Europe/Paris", site.ID, site.Zone)
 		}
+	}
+	return nil
+}
+
+// isZone reports whether figures can be of days of that zone. The machine's own
+// ("Local") is none: it changes with the machine.
+func isZone(name string) bool {
+	_, err := time.LoadLocation(name)
+	return err == nil && name != "" && name != "Local"
+}
+
+// checkListen refuses what is no place to listen at.
+func checkListen(at string) error {
+	host, port, err := net.SplitHostPort(at)
+	n, portErr := net.LookupPort("tcp", port)
+	switch {
+	case err != nil || portErr != nil:
+		if _, err := strconv.ParseUint(at, 10, 16); err == nil {
+			return fmt.Errorf("%q is no host:port: write 127.0.0.1:%s, or :%s for every interface", at, at, at)
+		}
+		return fmt.Errorf("%q is no host:port: write one like 127.0.0.1:8080, or :8080 for every interface", at)
+	case strings.Trim(host, "0123456789.") == "" && host != "" && net.ParseIP(host) == nil:
+		return fmt.Errorf("%q: %s is no address: write one of this machine's, such as 127.0.0.1:%d, or :%d for every interface", at, host, n, n)
 	}
 	return nil
 }

@@ -635,3 +635,41 @@ func TestBroker_Close_busy(t *testing.T) {
 		t.Errorf("second Close: %v", err)
 	}
 }
+
+// Who is refused again and again is told of once.
+func TestBroker_refusalsSaidOnce(t *testing.T) {
+	var mu sync.Mutex
+	var log strings.Builder
+	b := start(t, broker.Options{Log: slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))})
+	for range 5 {
+		for _, k := range []string{"k1", "k2"} {
+			o := options(b, k)
+			o.Password = "?"
+			if _, err := link.Dial(within(t), o); !errors.Is(err, link.ErrCredentials) {
+				t.Fatalf("got %v, want %v", err, link.ErrCredentials)
+			}
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, k := range []string{"k1", "k2"} {
+		if n := strings.Count(log.String(), "authentication error - User \\\""+k); n != 1 {
+			t.Errorf("got %d lines of %s, want one:\n%s", n, k, log.String())
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("got %d lines, want two:\n%s", n, log.String())
+	}
+}
+
+// locked is a writer for several goroutines.
+type locked struct {
+	mu *sync.Mutex
+	to io.Writer
+}
+
+func (l locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to.Write(p)
+}

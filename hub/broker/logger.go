@@ -3,16 +3,25 @@ package broker
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
 
-// A client that is refused again and again writes a line each time. In each
-// logWindow, at most logLines reach the log.
+// A client that is refused again and again writes lines each time. The same line is
+// logged once in each logAgain, whatever the port and number of the connection; and
+// in each logWindow, at most logLines reach the log.
 const (
 	logWindow = time.Minute
 	logLines  = 60
+	logAgain  = time.Hour
+	// logKept lines are known at a time; then all are forgotten.
+	logKept = 1000
 )
+
+// connection begins a line: port of the client, kind and number.
+var connection = regexp.MustCompile(`:\d+ - [a-z_]+:\d+ - `)
 
 // logger hands the server's lines to slog. Its Fatalf notes the error and does
 // not exit.
@@ -24,6 +33,7 @@ type logger struct {
 	since  time.Time // begin of the window
 	lines  int       // in the window
 	hidden int       // above logLines in the window
+	said   map[string]time.Time
 }
 
 // Noticef and the other methods implement server.Logger. What the server wants
@@ -54,9 +64,22 @@ func (l *logger) Fatalf(format string, v ...any) {
 }
 
 func (l *logger) limited(line string) {
+	if strings.HasSuffix(line, " - unable to connect: authentication error") {
+		l.to.Debug("broker: " + line) // the line before it says who
+		return
+	}
 	l.mu.Lock()
+	now, same := time.Now(), connection.ReplaceAllString(line, " - ")
+	if at, ok := l.said[same]; ok && now.Sub(at) < logAgain {
+		l.mu.Unlock()
+		return
+	}
+	if l.said == nil || len(l.said) >= logKept {
+		l.said = make(map[string]time.Time)
+	}
+	l.said[same] = now
 	hidden := 0
-	if now := time.Now(); now.Sub(l.since) > logWindow {
+	if now.Sub(l.since) > logWindow {
 		hidden = l.hidden
 		l.since, l.lines, l.hidden = now, 0, 0
 	}

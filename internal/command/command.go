@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -31,6 +33,8 @@ type Console[T any] struct {
 	Out, Err io.Writer
 	// Settings loads the settings; its error is a usage error.
 	Settings func() (T, error)
+	// File is the settings file, which may not be there; set by Settings.
+	File string
 }
 
 // ErrFound says that a command did its work and found something wrong; what, it
@@ -45,9 +49,29 @@ type usageError struct{ error }
 // Unwrap returns what is wrong.
 func (e usageError) Unwrap() error { return e.error }
 
+// group is the title above the settings in the help.
+const group = "Settings"
+
+// help prints the help of a command. One whose field has the tag bare reads no
+// settings, so that its help lists none.
+func help(o kong.HelpOptions, ctx *kong.Context) error {
+	if selected := ctx.Selected(); selected != nil && selected.Tag.Has("bare") {
+		for _, flag := range ctx.Model.Flags {
+			if flag.Name == "config" || flag.Group != nil && flag.Group.Title == group {
+				flag.Hidden = true
+			}
+		}
+	}
+	return kong.DefaultHelpPrinter(o, ctx)
+}
+
+// negative is a number that begins like a flag.
+var negative = regexp.MustCompile(`^-[0-9.]+$`)
+
 // Run runs a command line and returns its exit status: 0, 1 when the command
 // failed, 2 when the command line or a setting is wrong. commands is a pointer
-// to a struct that has a field for each command, tagged for the parser.
+// to a struct that has a field for each command, tagged for the parser, and with
+// bare:"" if it reads no settings.
 func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 	flags := setting.NewFlags(p.Defaults, p.EnvPrefix)
 	var cli struct {
@@ -59,12 +83,14 @@ func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 	cli.Commands = kong.Plugins{commands}
 	exit := -1
 	parser := kong.Must(&cli, kong.Name(p.Name), kong.Description(p.Description),
-		kong.Vars{"config": p.Config}, kong.Writers(c.Out, c.Err), kong.Exit(func(code int) { exit = code }))
+		kong.Vars{"config": p.Config}, kong.Help(help), kong.ConfigureHelp(kong.HelpOptions{FlagsLast: true}),
+		kong.Writers(c.Out, c.Err), kong.Exit(func(code int) { exit = code }))
 	c.Settings = func() (T, error) {
 		from := setting.Source{File: cli.Config, EnvPrefix: p.EnvPrefix, Environ: os.Environ(), Flags: flags.Given()}
 		if from.File == "" {
 			from.File, from.Optional = p.Config, true
 		}
+		c.File = from.File
 		s, err := setting.Load(p.Defaults, from)
 		if err != nil {
 			return s, Usage(err)
@@ -74,6 +100,9 @@ func (p Program[T]) Run(commands any, args []string, c Console[T]) int {
 	k, err := parser.Parse(args)
 	if exit >= 0 { // --help
 		return exit
+	}
+	if i := slices.IndexFunc(args, negative.MatchString); err != nil && i >= 0 {
+		err = fmt.Errorf("%s is below 0: no command takes such a number", args[i]) // the parser takes it for flags
 	}
 	if err != nil {
 		fmt.Fprintf(c.Err, "%s: %v\nTry %s --help.\n", p.Name, err, p.Name)

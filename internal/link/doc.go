@@ -29,5 +29,6 @@
 //
 // # What it must not know
 //
-// Kiosks, hubs, batches, plans, and which topic means what.
+// Kiosks, hubs, batches, plans, and which topic means what. The names of settings
+// that an [Advice] speaks of are its caller's.
 package link

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
@@ -16,7 +17,7 @@ import (
 var (
 	// ErrUnreachable means that nobody answered at the address, or not in time,
 	// or not in MQTT.
-	ErrUnreachable = errors.New("no broker answers")
+	ErrUnreachable = errors.New("no MQTT broker answers")
 
 	// ErrTLS means that the two sides do not trust each other.
 	ErrTLS = errors.New("the encrypted connection was refused")
@@ -60,6 +61,24 @@ func (e *DialError) Error() string {
 // Unwrap gives reason and cause.
 func (e *DialError) Unwrap() []error { return []error{e.Reason, e.Cause} }
 
+// topicError names a topic that the broker does not let this user hear.
+type topicError string
+
+// Error names the topic; the reason stands before it.
+func (e topicError) Error() string { return "topic " + string(e) }
+
+// Is reports whether target is what such an error always means.
+func (e topicError) Is(target error) bool { return target == ErrSubscription }
+
+// lateError says how long there was no answer.
+type lateError time.Duration
+
+// Error gives the time.
+func (e lateError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(e)) }
+
+// Is reports whether target says the same without the time.
+func (e lateError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // errProtocol marks what no broker would send.
 var errProtocol = errors.New("not MQTT 3.1.1")
 
@@ -75,11 +94,7 @@ func dialError(ctx context.Context, address string, err error) error {
 	if ctx.Err() != nil {
 		return &DialError{Address: address, Reason: ErrUnreachable, Cause: context.Cause(ctx)}
 	}
-	reason, cause := reasonOf(err), causeOf(err)
-	if reason == ErrSubscription {
-		cause = errors.Unwrap(cause)
-	}
-	return &DialError{Address: address, Reason: reason, Cause: cause}
+	return &DialError{Address: address, Reason: reasonOf(err), Cause: causeOf(err)}
 }
 
 func reasonOf(err error) error {
@@ -116,6 +131,13 @@ func isTLS(err error) bool {
 func causeOf(err error) error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, packets.ErrorNetworkError) {
 		err = several.Unwrap()[1]
+	}
+	// The port of this side tells nobody anything, and makes each attempt another
+	// sentence.
+	if op, ok := err.(*net.OpError); ok && op.Source != nil { //nolint:errorlint // one inside another error stays as it is
+		there := *op
+		there.Source = nil
+		err = &there
 	}
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("the other side hung up: %w", err)

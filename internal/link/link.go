@@ -36,7 +36,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, fmt.Errorf("no answer within %v", o.ConnectTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, lateError(o.ConnectTimeout))
 	defer cancel()
 	s, err := open(ctx, t, o)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *Conn) subscribe(filters []string) error {
 	granted := token.Result()
 	for _, f := range slices.Sorted(slices.Values(filters)) {
 		if code, ok := granted[f]; !ok || code > 2 {
-			return fmt.Errorf("%w: topic %s", ErrSubscription, f)
+			return topicError(f)
 		}
 	}
 	return nil

@@ -35,6 +35,7 @@ func Print[T any](w io.Writer, defaults T, envPrefix string) error {
 	for _, t := range s.tables {
 		out.WriteByte('\n')
 		comment(&out, "", t.help)
+		comment(&out, "", "It stands in this file only: no variable and no flag sets it.")
 		t.print(&out)
 	}
 	_, err := w.Write(out.Bytes())

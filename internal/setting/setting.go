@@ -17,6 +17,8 @@
 // key is SOURIRE_KIOSK_HUB_ADDRESS in the environment (where an empty variable
 // counts as absent) and --hub.address as a flag. A flag beats the environment,
 // that beats the file, that beats the default. Tables in lists come from the file alone.
+// Whatever is known to none of the three is refused: in the environment, every
+// variable that is not empty and begins with the prefix and _.
 //
 // Fields are strings, booleans, numbers, durations, types that read themselves
 // from text (encoding.TextUnmarshaler), lists of these, structs (one section
@@ -33,6 +35,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,13 +80,27 @@ func readFile(from Source) (map[string]any, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the settings cannot be read: %w", err)
+		return nil, unreadable(from.File, err)
 	}
 	var tree map[string]any
 	if err := toml.Unmarshal(text, &tree); err != nil {
 		return nil, fmt.Errorf("%s is not a TOML file: %w", from.File, err)
 	}
 	return tree, nil
+}
+
+// unreadable says what to do about a settings file that is none.
+func unreadable(file string, err error) error {
+	info, statErr := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("settings file %s is not there: correct its name, or put there what config prints: %w", file, err)
+	case statErr == nil && info.IsDir():
+		return fmt.Errorf("settings file %s is a folder: name the file in it: %w", file, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("settings file %s: let this user read it: %w", file, err)
+	}
+	return fmt.Errorf("settings file %s cannot be read: %w", file, err)
 }
 
 // fromFile puts the values of a parsed file into the struct and returns what
@@ -157,8 +174,41 @@ func (s *schema) fromEnviron(prefix string, environ []string) []error {
 		if text := given[name]; text != "" {
 			faults = append(faults, l.setText("environment variable "+name, text))
 		}
+		delete(given, name)
+	}
+	for _, name := range sortedKeys(given) {
+		rest, ours := strings.CutPrefix(name, prefix+"_")
+		if ours && prefix != "" && given[name] != "" && !clusters.MatchString(rest) {
+			faults = append(faults, s.unknownVariable(prefix, rest))
+		}
 	}
 	return faults
+}
+
+// clusters are the variables by which Kubernetes tells every program where the
+// services of a name are: a service sourire-hub becomes SOURIRE_HUB_SERVICE_HOST,
+// SOURIRE_HUB_PORT_1883_TCP_ADDR and the like.
+var clusters = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$`)
+
+// unknownVariable says that a variable means nothing; rest is its name without
+// the prefix.
+func (s *schema) unknownVariable(prefix, rest string) error {
+	dotted := func(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", ".") }
+	for _, t := range s.tables {
+		if table := dotted(t.name); dotted(rest) == table || dotted(rest) == table+"s" || strings.HasPrefix(dotted(rest), table+".") {
+			return fmt.Errorf("environment variable %s_%s: unknown, %s is a list of tables and stands in the settings file only, each as [[%s]]",
+				prefix, rest, t.name, t.name)
+		}
+	}
+	var known, names []string
+	for _, l := range s.leaves {
+		known = append(known, dotted(l.name))
+		names = append(names, envName(prefix, l.name))
+	}
+	if near := nearest(dotted(rest), known); near != "" {
+		return fmt.Errorf("environment variable %s_%s: unknown, did you mean %s?", prefix, rest, names[slices.Index(known, near)])
+	}
+	return fmt.Errorf("environment variable %s_%s: unknown, known are %s", prefix, rest, strings.Join(names, ", "))
 }
 
 func (s *schema) fromFlags(given map[string]string) []error {

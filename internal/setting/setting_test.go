@@ -203,8 +203,13 @@ func TestLoad_unreadableFile(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "/nowhere/kiosk.toml") {
 		t.Errorf("got %v, want fs.ErrNotExist and the path", err)
 	}
-	if _, err := setting.Load(defaults(), setting.Source{File: t.TempDir(), Optional: true}); err == nil {
-		t.Error("got nil for a folder, want an error")
+	if !strings.Contains(err.Error(), "is not there: correct its name, or put there what config prints") {
+		t.Errorf("got %v, want it to say what to do", err)
+	}
+	folder := t.TempDir()
+	_, err = setting.Load(defaults(), setting.Source{File: folder, Optional: true})
+	if err == nil || !strings.Contains(err.Error(), "settings file "+folder+" is a folder: name the file in it") {
+		t.Errorf("got %v for a folder, want an error that says so", err)
 	}
 }
 
@@ -230,6 +235,38 @@ func TestLoad_badText(t *testing.T) {
 	_, err := setting.Load(defaults(), setting.Source{Flags: map[string]string{"hub.adress": "x"}})
 	if err == nil || err.Error() != "flag --hub.adress: unknown key hub.adress, did you mean hub.address?" {
 		t.Errorf("got %v, want the known key", err)
+	}
+}
+
+// A variable with the prefix that means nothing is refused like a key of the file.
+func TestLoad_unknownVariable(t *testing.T) {
+	for _, test := range []struct{ variable, want string }{
+		{"HUB_ADRESS", "environment variable SOURIRE_KIOSK_HUB_ADRESS: unknown, did you mean SOURIRE_KIOSK_HUB_ADDRESS?"},
+		{"ADDRESS", "did you mean SOURIRE_KIOSK_HUB_ADDRESS?"},
+		{"HUB_MAXRETRIES", "did you mean SOURIRE_KIOSK_HUB_MAX_RETRIES?"},
+		{"SITE", "site is a list of tables and stands in the settings file only, each as [[site]]"},
+		{"SITES", "each as [[site]]"},
+		{"SITE_1_NAME", "each as [[site]]"},
+		{"ZEBRA_CROSSING", "SOURIRE_KIOSK_ZEBRA_CROSSING: unknown, known are SOURIRE_KIOSK_DATA, SOURIRE_KIOSK_HUB_ADDRESS, "},
+	} {
+		_, err := setting.Load(defaults(), setting.Source{EnvPrefix: prefix, Environ: []string{prefix + "_" + test.variable + "=x"}})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want it to say %s", test.variable, err, test.want)
+		}
+	}
+}
+
+// A cluster tells every program where the services are, in variables that may
+// begin like ours; those of other programs and empty ones mean nothing either.
+func TestLoad_foreignVariable(t *testing.T) {
+	got, err := setting.Load(defaults(), setting.Source{EnvPrefix: prefix, Environ: []string{
+		"SOURIRE_KIOSK_SERVICE_HOST=10.0.0.1", "SOURIRE_KIOSK_SERVICE_PORT=1883", "SOURIRE_KIOSK_SERVICE_PORT_MQTT=1883",
+		"SOURIRE_KIOSK_PORT=tcp://10.0.0.1:1883", "SOURIRE_KIOSK_PORT_1883_TCP=tcp://10.0.0.1:1883",
+		"SOURIRE_KIOSK_PORT_1883_TCP_ADDR=10.0.0.1",
+		"SOURIRE_KIOSKS=x", "SOURIRE_HUB_ZOEN=x", "SOURIRE_SUMMARY=x", "SOURIRE_KIOSK_ZOEN=",
+	}})
+	if err != nil || !reflect.DeepEqual(got, defaults()) {
+		t.Errorf("got %+v, %v, want the defaults", got, err)
 	}
 }
 

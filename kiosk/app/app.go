@@ -183,6 +183,7 @@ func (k *Kiosk) open(ctx context.Context) error {
 	}
 	k.flow = newFlow(appender, k.o)
 	if !k.o.Offline {
+		k.dropNote()
 		k.uplink = k.newUplink()
 	}
 	return k.applyPlan(ctx)
@@ -199,6 +200,7 @@ func (k *Kiosk) warnOfDamage() {
 // unless it is the last that it holds.
 func (k *Kiosk) applyPlan(ctx context.Context) error {
 	plan := k.plans.Current()
+	k.warnOfLanguage(plan)
 	last, ok, err := k.journal.Plan(ctx)
 	if err != nil {
 		return err
@@ -206,6 +208,15 @@ func (k *Kiosk) applyPlan(ctx context.Context) error {
 	same := ok && last.Plan == plan.ID && last.Asked == plan.Asked
 	_, err = k.flow.do(ctx, session.NewPlan{Plan: plan.Plan, Applied: same}, k.o.Clock.Now().Since)
 	return err
+}
+
+// warnOfLanguage says when visitors see another language than the one that is set.
+func (k *Kiosk) warnOfLanguage(plan settings.Plan) {
+	base := func(tag string) string { b, _, _ := strings.Cut(strings.ToLower(tag), "-"); return b }
+	if wanted := k.o.Settings.Kiosk.Language; base(wanted) != base(plan.Language) {
+		k.o.Log.Warn("there are no words in the language of kiosk.language, visitors see another: set fr or en, or let the hub's plan bring words",
+			"wanted", wanted, "shown", plan.Language)
+	}
 }
 
 func (k *Kiosk) newUplink() *uplink.Uplink {
@@ -216,7 +227,7 @@ func (k *Kiosk) newUplink() *uplink.Uplink {
 	return uplink.New(uplink.Options{
 		Kiosk: k.id, Link: k.link, Journal: j, Changed: k.journal.Changed(), Session: k.journal.NextSession,
 		HubTime: k.journal.HubTime, Birth: k.birth, Health: k.health, Plan: k.takePlan,
-		Dial: k.o.Dial, Times: k.o.Times, Log: k.o.Log,
+		Dial: dialer(k.o.Settings, k.o.Dial), Times: k.o.Times, Log: k.o.Log, Told: k.noteLink,
 	})
 }
 

@@ -172,6 +172,59 @@ func (f *failing) AppendAt(ctx context.Context, at journal.At, facts ...feedback
 	return f.Appender.AppendAt(ctx, at, facts...)
 }
 
+// lines collects what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }
+
+// A full disk is told of once, not at each press, and so is its end.
+func TestKiosk_fullDiskSaidOnce(t *testing.T) {
+	o := options(t)
+	f, log := new(failing), new(lines)
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	o.WrapAppender = func(a app.Appender) app.Appender { f.Appender = a; return f }
+	k := open(t, o)
+	f.set(journal.ErrFull)
+	for range 5 {
+		if _, err := k.Press(t.Context(), 1); !errors.Is(err, journal.ErrFull) {
+			t.Errorf("got %v, want ErrFull", err)
+		}
+	}
+	if n := strings.Count(log.String(), "cannot be stored"); n != 1 {
+		t.Errorf("got %d lines, want one:\n%s", n, log)
+	}
+	f.set(nil)
+	for range 2 {
+		if _, err := k.Press(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := strings.Count(log.String(), "stored again\" not_stored=5"); n != 1 {
+		t.Errorf("got %d ends, want one:\n%s", n, log)
+	}
+}
+
+// A language without words is told of, for visitors see another.
+func TestKiosk_languageWithoutWords(t *testing.T) {
+	for language, warned := range map[string]bool{"de": true, "fr": false, "fr-CH": false, "en": false} {
+		o, log := options(t), new(lines)
+		o.Log, o.Settings.Kiosk.Language = slog.New(slog.NewTextHandler(log, nil)), language
+		open(t, o)
+		if got := strings.Contains(log.String(), "kiosk.language"); got != warned {
+			t.Errorf("%s: got warned %v, want %v: %s", language, got, warned, log)
+		}
+	}
+}
+
 // What is not on disk is never thanked; the kiosk says that there is trouble,
 // and goes on when the disk does.
 func TestKiosk_thanksAfterDurable(t *testing.T) {
@@ -312,7 +365,7 @@ func TestKiosk_Run_drains(t *testing.T) {
 		source <- input.Signal{Kind: input.Press, Place: i % 3}
 	}
 	stop()
-	s, err := journal.Inspect(t.Context(), filepath.Join(o.Settings.Data, app.JournalFile))
+	s, err := journal.Inspect(t.Context(), journal.Options{Path: filepath.Join(o.Settings.Data, app.JournalFile)})
 	if err != nil || s.Presses != n {
 		t.Errorf("got %d presses, %v, want %d", s.Presses, err, n)
 	}

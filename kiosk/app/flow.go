@@ -32,6 +32,8 @@ type flow struct {
 	mu       sync.Mutex // held during an event, thus also while the disk works
 	state    session.State
 	deadline time.Duration
+	failures int           // in a row, of the journal
+	toldAt   time.Duration // when the last of them that was logged happened
 }
 
 func newFlow(a Appender, o Options) *flow {
@@ -124,10 +126,8 @@ func (f *flow) do(ctx context.Context, cause session.Cause, at time.Duration) ([
 		entries, stored, err := f.append(ctx, out, at)
 		// A slow disk must not eat the time in which the thanks are seen.
 		at, cause = f.clock.Now().Since, stored
-		if err != nil {
-			f.log.Error("what happened could not be stored; nobody was thanked", "err", err)
-			failed = errors.Join(failed, err)
-		}
+		f.tell(at, err)
+		failed = errors.Join(failed, err)
 		all = append(all, entries...)
 	}
 	select {
@@ -135,6 +135,25 @@ func (f *flow) do(ctx context.Context, cause session.Cause, at time.Duration) ([
 	default:
 	}
 	return all, failed
+}
+
+// retell is the time between two lines that say that the journal takes nothing: a
+// full disk must not be written full of that.
+const retell = 10 * time.Minute
+
+// tell logs that the journal takes nothing, at first and now and then, and that it
+// does again. f.mu is held.
+func (f *flow) tell(now time.Duration, err error) {
+	switch {
+	case err == nil && f.failures > 0:
+		f.log.Info("what happens is stored again", "not_stored", f.failures)
+		f.failures = 0
+	case err != nil:
+		if f.failures++; f.failures == 1 || now-f.toldAt >= retell {
+			f.toldAt = now
+			f.log.Error("what happens cannot be stored and nobody is thanked; this is said every ten minutes", "not_stored", f.failures, "err", err)
+		}
+	}
 }
 
 // append makes the facts of an output durable and returns the answer to it.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"sourire/internal/link"
 	"sourire/kiosk/settings"
+	"sourire/kiosk/uplink"
 )
 
 // linkOptions says where the broker is and as whom to come.
@@ -35,6 +37,39 @@ func linkOptions(s settings.Settings) (link.Options, error) {
 		o.TLS.Certificates = []tls.Certificate{cert}
 	}
 	return o, nil
+}
+
+// advice says which settings decide whether the hub lets this kiosk in.
+func advice(s settings.Settings) link.Advice {
+	a := link.Advice{Address: "hub.address", Authority: "hub.ca_file", Own: "hub.client_cert_file"}
+	const copied = "copy the file kiosk-key of the hub's data folder and name the copy in hub.key_file"
+	switch {
+	case s.Hub.ClientCertFile != "":
+		a.Credentials = fmt.Sprintf("see that kiosk.id is %s at the hub too, that hub.client_cert_file is signed by the hub's client_ca_file, and that the hub wants certificates", s.Kiosk.ID)
+	case s.Hub.KeyFile != "":
+		a.Credentials = fmt.Sprintf("%s, of hub.key_file, is not the hub's key: %s", s.Hub.KeyFile, copied)
+	case s.Hub.Key != "":
+		a.Credentials = "hub.key is not the hub's key: " + copied
+	default:
+		a.Credentials = "hub.key and hub.key_file are empty: " + copied
+	}
+	if s.Hub.ClientCertFile == "" {
+		a.Credentials += fmt.Sprintf("; at a broker of your own it is the password of user %s", s.Kiosk.ID)
+	}
+	return a
+}
+
+// dialer opens connections whose failures say which setting to look at. dial may
+// be nil.
+func dialer(s settings.Settings, dial func(context.Context, link.Options) (uplink.Conn, error)) func(context.Context, link.Options) (uplink.Conn, error) {
+	if dial == nil {
+		dial = uplink.Dial
+	}
+	a := advice(s)
+	return func(ctx context.Context, o link.Options) (uplink.Conn, error) {
+		c, err := dial(ctx, o)
+		return c, a.Explain(err)
+	}
 }
 
 func readCA(file string) (*x509.CertPool, error) {

@@ -112,15 +112,19 @@ type row struct {
 //go:embed schema
 var schema embed.FS
 
-// Open opens the journal at o.Path, or begins one. A damaged file is set aside
-// under a dated name, and what can be read of it is salvaged. The start of the
+// Open opens the journal at o.Path, or begins one. A damaged file, and so one of
+// no length, is set aside under a dated name, and what can be read of it is salvaged. The start of the
 // program is on disk when Open returns.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	o = o.withDefaults()
 	if err := finishRescue(o); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j, err := open(ctx, o)
+	var j *Journal
+	err := checkEmptied(o.Path)
+	if err == nil {
+		j, err = open(ctx, o)
+	}
 	if errors.Is(err, sqlite.ErrDamaged) {
 		if err := rescue(ctx, o, err); err != nil {
 			return nil, fmt.Errorf("journal: salvage %s: %w", o.Path, err)

@@ -156,18 +156,22 @@ func (r room) tight() bool {
 func (r room) left() int64 { return max(0, min(r.bound-r.used, r.free)) }
 
 func (j *Journal) room(ctx context.Context) (room, error) {
+	return roomOf(ctx, j.db.Read, j.pageSize, j.o)
+}
+
+func roomOf(ctx context.Context, db *sql.DB, pageSize int64, o Options) (room, error) {
 	var pages, unused int64
-	err := j.db.Read.QueryRowContext(ctx, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count").
+	err := db.QueryRowContext(ctx, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count").
 		Scan(&pages, &unused)
 	if err != nil {
 		return room{}, err
 	}
-	r := room{used: (pages - unused) * j.pageSize, bound: j.o.MaxBytes, free: j.o.MaxBytes, reserve: j.o.Reserve}
-	if j.o.DiskFree != nil {
-		if r.free, err = j.o.DiskFree(); err != nil {
+	r := room{used: (pages - unused) * pageSize, bound: o.MaxBytes, free: o.MaxBytes, reserve: o.Reserve}
+	if o.DiskFree != nil {
+		if r.free, err = o.DiskFree(); err != nil {
 			return r, err
 		}
-		r.free += unused * j.pageSize // free inside the file
+		r.free += unused * pageSize // free inside the file
 	} else {
 		r.reserve = 0
 	}

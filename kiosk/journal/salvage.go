@@ -124,9 +124,12 @@ func salvageInto(ctx context.Context, o Options, fresh string) error {
 	if err != nil {
 		return err
 	}
-	s := salvage{ctx: ctx, o: o}
+	s := salvage{ctx: ctx, o: o, emptied: checkEmptied(o.Path) != nil}
 	if err := migrate(ctx, to); err != nil {
 		return errors.Join(err, to.Close())
+	}
+	if s.emptied { // opening it would cost the log
+		return errors.Join(to.Update(ctx, s.write), to.Close())
 	}
 	if err := pad(o.Path); err != nil {
 		return errors.Join(err, to.Close())
@@ -137,6 +140,15 @@ func salvageInto(ctx context.Context, o Options, fresh string) error {
 		_ = from.Close() // it is damaged, and set aside in a moment
 	}
 	return errors.Join(to.Update(ctx, s.write), to.Close())
+}
+
+// checkEmptied reports a file of no length as damaged. SQLite takes it for a new
+// one, and deletes the log that lies beside it.
+func checkEmptied(path string) error {
+	if info, err := os.Stat(path); err != nil || info.Size() > 0 {
+		return nil //nolint:nilerr // whoever opens it says what is wrong
+	}
+	return fmt.Errorf("%w: %s has no length", sqlite.ErrDamaged, path)
 }
 
 // pad gives a file that was cut short the length that its head announces, with
@@ -171,6 +183,7 @@ const maxPadded = 1 << 40
 // Why the epoch after a rescue begins.
 const (
 	whyDamaged = "damaged"
+	whyEmptied = "damaged, and nothing was left of it"
 	whyUnsure  = "damaged, and what was asked behind a gap may have been something else"
 )
 
@@ -182,6 +195,7 @@ type salvage struct {
 	seen    seen
 	boots   map[feedback.Boot]string
 	epochs  []*saved
+	emptied bool // the file has no length
 }
 
 // saved is what could be read of one epoch.
@@ -337,7 +351,10 @@ func (e *saved) discard() {
 // own numbers.
 func (s *salvage) write(tx *sql.Tx) error {
 	why := whyDamaged
-	if slices.ContainsFunc(s.epochs, (*saved).unsure) {
+	switch {
+	case s.emptied:
+		why = whyEmptied
+	case slices.ContainsFunc(s.epochs, (*saved).unsure):
 		why = whyUnsure
 	}
 	_, err := tx.ExecContext(s.ctx, "INSERT INTO journal VALUES (1, ?, ?, ?, ?, ?, ?, ?)", string(s.o.Kiosk), why,

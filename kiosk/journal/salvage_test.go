@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"sourire/internal/feedback"
@@ -397,5 +398,64 @@ func TestOpen_markInHole(t *testing.T) {
 	defer closeIt(t, j)
 	if names, _ := journal.Damaged(filepath.Join(dir, "journal.db")); len(names) != 1 || len(j.Epochs()) != 2 {
 		t.Errorf("got %q set aside and %d epochs, want one and two", names, len(j.Epochs()))
+	}
+}
+
+// A file of no length is damage too: it is set aside with the log beside it, and
+// the hub hears why an epoch without a parent begins.
+func TestOpen_emptied(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal.db")
+	written(t, dir, 3, 0)
+	for name, text := range map[string]string{path: "", path + "-wal": "what was not yet in the file"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := open(t, options(dir, newClock()))
+	began := decode(t, held(t, j, j.Head().ID, 1)[0]).Fact.(feedback.EpochBegan)
+	if began.Why != "damaged, and nothing was left of it" {
+		t.Errorf("got why %q, want the damage", began.Why)
+	}
+	names, err := journal.Damaged(path)
+	if err != nil || len(names) != 1 {
+		t.Fatalf("got %q, %v set aside, want one file", names, err)
+	}
+	logs, err := filepath.Glob(path + ".damaged-*-wal")
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("got logs %q, %v, want one kept", logs, err)
+	}
+	if text, err := os.ReadFile(logs[0]); err != nil || len(text) == 0 {
+		t.Errorf("got %q, %v as the log, want what it held", text, err)
+	}
+}
+
+// Whoever looks at a damaged journal is told to start the kiosk, never to put a
+// backup in its place.
+func TestInspect_damaged(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, path string){
+		"text":      func(t *testing.T, path string) { overwrite(t, path, 0, 200) },
+		"middle":    func(t *testing.T, path string) { overwrite(t, path, 4096, 20*4096) },
+		"no length": func(t *testing.T, path string) { truncate(t, path, 0) },
+		"cut short": func(t *testing.T, path string) { truncate(t, path, 8192) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "journal.db")
+			written(t, dir, 300, 0)
+			damage(t, path)
+			_, err := journal.Inspect(t.Context(), journal.Options{Path: path})
+			if !errors.Is(err, sqlite.ErrDamaged) || !strings.Contains(err.Error(), path+" is damaged: leave it where it is and start the kiosk (run)") ||
+				strings.Contains(err.Error(), "backup") {
+				t.Errorf("got %v, want it to say that a start salvages", err)
+			}
+		})
+	}
+}
+
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -47,7 +47,7 @@ func (j *Journal) Stats(ctx context.Context) (Stats, error) {
 		return s, fmt.Errorf("journal: %w", err)
 	}
 	s.Bytes = r.used
-	s.DaysLeft, err = j.daysLeft(ctx, s, r)
+	s.DaysLeft, err = daysLeft(ctx, j.db.Read, j.Now(), s, r)
 	if err != nil {
 		return s, fmt.Errorf("journal: %w", err)
 	}
@@ -96,15 +96,15 @@ func pressesAt(ctx context.Context, db *sql.DB, e row) (n int64, err error) {
 
 // daysLeft divides the room that is left, or can be made, by this kiosk's own
 // pace: the records held over the time that they span.
-func (j *Journal) daysLeft(ctx context.Context, s Stats, r room) (float64, error) {
+func daysLeft(ctx context.Context, db *sql.DB, now time.Time, s Stats, r room) (float64, error) {
 	if s.Held == 0 {
 		return 0, nil
 	}
 	perDay := float64(paceRecords)
-	if now := j.Now(); !now.IsZero() {
+	if !now.IsZero() {
 		var oldest sql.NullInt64
-		err := j.db.Read.QueryRowContext(ctx, "SELECT at FROM record WHERE epoch = ? AND at > 0 ORDER BY seq LIMIT 1",
-			int64(j.Head().ID)).Scan(&oldest)
+		err := db.QueryRowContext(ctx, "SELECT at FROM record WHERE epoch = ? AND at > 0 ORDER BY seq LIMIT 1",
+			int64(s.Epochs[len(s.Epochs)-1].ID)).Scan(&oldest)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return 0, err
 		}
@@ -137,20 +137,48 @@ func (j *Journal) TakeSlowest() time.Duration {
 }
 
 // Inspect looks at a journal that another process may be writing, and changes
-// nothing. What it says of acknowledgements is as of the last record or minute.
-func Inspect(ctx context.Context, path string) (Stats, error) {
-	db, err := sqlite.Open(path, sqlite.Options{MustExist: true, Readers: 1})
+// nothing. Path, and for the room MaxBytes, DiskFree and Clock, are what it needs of
+// the options. What it says of acknowledgements is as of the last record or minute.
+// An error about damage wraps sqlite.ErrDamaged and says how it is mended: by Open.
+func Inspect(ctx context.Context, o Options) (Stats, error) {
+	s, err := lookInto(ctx, o.withDefaults())
+	if sqlite.IsDamaged(err) {
+		err = damage{o.Path, err}
+	}
+	return s, err
+}
+
+// damage is what whoever looks at a damaged journal is told. What SQLite says, to
+// put a backup in its place, would cost a kiosk the presses that can be read.
+type damage struct {
+	path string
+	err  error
+}
+
+// Error says what to do.
+func (d damage) Error() string {
+	return fmt.Sprintf("journal: %s is damaged: leave it where it is and start the kiosk (run): it keeps and sends what can be read, and sets the file aside", d.path)
+}
+
+// Unwrap returns ErrDamaged and what was wrong.
+func (d damage) Unwrap() []error { return []error{sqlite.ErrDamaged, d.err} }
+
+func lookInto(ctx context.Context, o Options) (Stats, error) {
+	if err := checkEmptied(o.Path); err != nil {
+		return Stats{}, err
+	}
+	db, err := sqlite.Open(o.Path, sqlite.Options{MustExist: true, Readers: 1})
 	if err != nil {
 		return Stats{}, fmt.Errorf("journal: %w", err)
 	}
-	s, err := inspect(ctx, db)
+	s, err := inspect(ctx, db, o)
 	if err := errors.Join(err, db.Close()); err != nil {
-		return s, fmt.Errorf("journal: %s: %w", path, err)
+		return s, fmt.Errorf("journal: %s: %w", o.Path, err)
 	}
 	return s, nil
 }
 
-func inspect(ctx context.Context, db *sqlite.DB) (Stats, error) {
+func inspect(ctx context.Context, db *sqlite.DB, o Options) (Stats, error) {
 	epochs, err := readEpochs(ctx, db.Read)
 	if err != nil {
 		return Stats{}, err
@@ -168,5 +196,24 @@ func inspect(ctx context.Context, db *sqlite.DB) (Stats, error) {
 	if err == nil && body != nil {
 		s.Asked, err = decodePlan(body)
 	}
+	if err != nil {
+		return s, err
+	}
+	var pageSize int64
+	if err := db.Read.QueryRowContext(ctx, "PRAGMA page_size").Scan(&pageSize); err != nil {
+		return s, err
+	}
+	r, err := roomOf(ctx, db.Read, pageSize, o)
+	if err != nil {
+		return s, err
+	}
+	s.Bytes = r.used
+	var now time.Time
+	if o.Clock != nil {
+		if c := o.Clock.Now(); c.Trusted {
+			now = c.Wall
+		}
+	}
+	s.DaysLeft, err = daysLeft(ctx, db.Read, now, s, r)
 	return s, err
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+
 	"sourire/internal/feedback"
 	"sourire/internal/link"
 )
@@ -92,8 +94,9 @@ func (s Settings) Check() error {
 func second[T any](_ T, err error) error { return err }
 
 func (s Settings) checkLanguage() error {
-	if !isLanguage(s.Kiosk.Language) {
-		return fmt.Errorf("setting kiosk.language %q is no language: write fr or en", s.Kiosk.Language)
+	_, err := language.Parse(s.Kiosk.Language) // which knows the registered ones
+	if err != nil || !isLanguage(s.Kiosk.Language) {
+		return fmt.Errorf("setting kiosk.language %q is no language: write fr, en, or one for which the hub's plan has words", s.Kiosk.Language)
 	}
 	return nil
 }

@@ -210,6 +210,7 @@ func (c *connection) exchange(ctx context.Context, b wire.Batch) (wire.Ack, erro
 
 // answered notes what every answer tells beside its number.
 func (c *connection) answered(ctx context.Context, ack wire.Ack, roundTrip time.Duration) error {
+	c.u.reached()
 	c.u.note(func(s *Status) {
 		s.Answered = time.Now()
 		if ack.Refused == "" {

@@ -103,7 +103,10 @@ type Options struct {
 	// Dial opens a connection; nil means Dial.
 	Dial  func(context.Context, link.Options) (Conn, error)
 	Times Times
-	Log   *slog.Logger // nil means slog.Default()
+	// Told hears what is logged of the link: nil when the hub answers, at first and
+	// after an outage, and each reason why it is out of reach. It may be nil itself.
+	Told func(why error)
+	Log  *slog.Logger // nil means slog.Default()
 }
 
 func (o Options) withDefaults() Options {
@@ -113,6 +116,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Told == nil {
+		o.Told = func(error) {}
 	}
 	return o
 }
@@ -140,6 +146,8 @@ type Uplink struct {
 	// These belong to the goroutine that talks, of which there is one at a time.
 	patience time.Duration // with the next answer
 	progress bool          // since the last dial
+	outage   link.Outage
+	heard    bool // the hub has answered, since the start
 }
 
 // New returns an uplink that does nothing until Run.
@@ -201,14 +209,23 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 }
 
-// trouble notes why there is no connection, and says so once: the same line
-// every minute for a month helps nobody.
+// trouble notes why there is no connection, and says each reason once until the
+// hub answers again: the same line every minute for a month helps nobody.
 func (u *Uplink) trouble(err error) {
-	news := false
-	u.note(func(s *Status) { news = s.Trouble != err.Error(); s.Trouble = err.Error() })
-	if news {
+	u.note(func(s *Status) { s.Trouble = err.Error() })
+	if u.outage.News(err) {
 		u.o.Log.Warn("the hub is out of reach, presses are kept", "why", err)
+		u.o.Told(err)
 	}
+}
+
+// reached says that the hub answers, at first and after each outage.
+func (u *Uplink) reached() {
+	if over := u.outage.Over(); over || !u.heard {
+		u.o.Log.Info("the hub answers", "address", u.o.Link.Address, "again", over && u.heard)
+		u.o.Told(nil)
+	}
+	u.heard = true
 }
 
 // converse dials once and talks until the connection ends.

@@ -3,9 +3,11 @@ package uplink_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -511,3 +513,48 @@ func TestUplink_journalFails(t *testing.T) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
 }
+
+// An outage is told once, however often it is tried, and so is its end.
+func TestUplink_saysOnce(t *testing.T) {
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	k := newKiosk(t, b)
+	var log lines
+	k.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	var dials atomic.Int32
+	k.o.Dial = func(ctx context.Context, o link.Options) (uplink.Conn, error) {
+		dials.Add(1)
+		return uplink.Dial(ctx, o)
+	}
+	h := startHub(t, b)
+	k.start()
+	k.settle(h)
+	for range 2 {
+		b.Kill()
+		await(t, "it has dialled in vain", func() bool { return k.u.Status().Trouble != "" })
+		from := dials.Load()
+		await(t, "it has dialled four times more", func() bool { return dials.Load() >= from+4 })
+		b.Restart()
+		startHub(t, b)
+		await(t, "the hub is back", func() bool { return k.u.Status().Settled })
+	}
+	if n := strings.Count(log.String(), "connection refused"); n != 2 {
+		t.Errorf("got the refusal %d times, want it once in each outage:\n%s", n, log.String())
+	}
+	if n := strings.Count(log.String(), "the hub answers"); n != 3 {
+		t.Errorf("got %d answers, want the first and two ends:\n%s", n, log.String())
+	}
+}
+
+// lines collects what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.text.String() }

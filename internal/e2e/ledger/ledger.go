@@ -154,7 +154,7 @@ func (f Fleet) others(ctx context.Context) ([]journal.Stats, error) {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		st, err := journal.Inspect(ctx, file)
+		st, err := journal.Inspect(ctx, journal.Options{Path: file})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -171,7 +171,7 @@ func readMarks(folder string) (map[ingest.Key]feedback.Seq, error) {
 	}
 	out := make(map[ingest.Key]feedback.Seq)
 	for _, file := range files {
-		st, err := journal.Inspect(context.Background(), file)
+		st, err := journal.Inspect(context.Background(), journal.Options{Path: file})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
