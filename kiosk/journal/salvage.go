@@ -58,8 +58,17 @@ func finishRescue(o Options) error {
 	if !errors.Is(err, fs.ErrNotExist) || errFresh != nil {
 		return nil //nolint:nilerr // there is nothing to finish
 	}
-	// The old log must not meet the fresh file.
-	err = durable.Rename(o.Path+"-wal", damagedName(o)+"-wal")
+	// The old log must not meet the fresh file; it goes with the one it is of,
+	// which was set aside last.
+	aside, err := Damaged(o.Path)
+	if err != nil {
+		return err
+	}
+	of := damagedName(o)
+	if len(aside) > 0 {
+		of = aside[len(aside)-1]
+	}
+	err = durable.Rename(o.Path+"-wal", of+"-wal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

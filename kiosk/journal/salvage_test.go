@@ -318,6 +318,9 @@ func TestOpen_damagedAgainAndAgain(t *testing.T) {
 	if names, err := journal.Damaged(path); err != nil || len(names) != 3 {
 		t.Errorf("got %q, %v set aside, want three", names, err)
 	}
+	if all, err := filepath.Glob(path + ".damaged-*"); err != nil || len(all) > 6 {
+		t.Errorf("got %q, %v, want three files and their logs at most", all, err)
+	}
 }
 
 // What held is written twice: the copy stands in for a record that is gone,
@@ -422,8 +425,8 @@ func TestOpen_emptied(t *testing.T) {
 		t.Fatalf("got %q, %v set aside, want one file", names, err)
 	}
 	logs, err := filepath.Glob(path + ".damaged-*-wal")
-	if err != nil || len(logs) != 1 {
-		t.Fatalf("got logs %q, %v, want one kept", logs, err)
+	if err != nil || len(logs) != 1 || logs[0] != names[0]+"-wal" {
+		t.Fatalf("got logs %q, %v, want one kept, that of %s", logs, err, names[0])
 	}
 	if text, err := os.ReadFile(logs[0]); err != nil || len(text) == 0 {
 		t.Errorf("got %q, %v as the log, want what it held", text, err)
