@@ -34,7 +34,7 @@ func refused(t *testing.T, o link.Options, want error) {
 	}
 	t.Log(err)
 	var dialErr *link.DialError
-	if !errors.As(err, &dialErr) || dialErr.Reason != want || !errors.Is(err, want) {
+	if !errors.As(err, &dialErr) || !errors.Is(dialErr.Reason, want) || !errors.Is(err, want) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 	if !strings.Contains(err.Error(), o.Address) {

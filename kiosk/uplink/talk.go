@@ -196,9 +196,7 @@ func (c *connection) exchange(ctx context.Context, b wire.Batch) (wire.Ack, erro
 		}
 		roundTrip := time.Since(sentAt)
 		c.u.patience = min(max(c.u.o.Times.Answer, 3*roundTrip), c.u.o.Times.AnswerMax)
-		if err := c.answered(ctx, ack, roundTrip); err != nil {
-			return ack, err
-		}
+		c.answered(ctx, ack, roundTrip)
 		wait := min(time.Duration(ack.Wait)*time.Second, maxWait)
 		if ack.Wait > 0 && !sleep(ctx, jitter(wait)) {
 			return ack, ctx.Err()
@@ -209,7 +207,7 @@ func (c *connection) exchange(ctx context.Context, b wire.Batch) (wire.Ack, erro
 }
 
 // answered notes what every answer tells beside its number.
-func (c *connection) answered(ctx context.Context, ack wire.Ack, roundTrip time.Duration) error {
+func (c *connection) answered(ctx context.Context, ack wire.Ack, roundTrip time.Duration) {
 	c.u.reached()
 	c.u.note(func(s *Status) {
 		s.Answered = time.Now()
@@ -222,13 +220,12 @@ func (c *connection) answered(ctx context.Context, ack wire.Ack, roundTrip time.
 		c.askAgain()
 	}
 	if ack.At <= 0 || c.u.o.HubTime == nil {
-		return nil
+		return
 	}
 	if err := c.u.o.HubTime(ctx, time.UnixMilli(ack.At), roundTrip); err != nil && ctx.Err() == nil {
 		// A full disk, say: the records that are there go on all the same.
 		c.u.o.Log.Warn("the hub's time could not be noted", "why", err)
 	}
-	return nil
 }
 
 // await waits for the answer to the outstanding request. Whatever else arrives

@@ -192,7 +192,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		err := u.converse(ctx)
 		u.note(func(s *Status) { s.Connected, s.Settled = false, false })
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to stop
 		}
 		if broken, ok := errors.AsType[journalError](err); ok && !passing(err) {
 			return broken.error
@@ -252,7 +252,7 @@ func (u *Uplink) converse(ctx context.Context) error {
 	err = c.run(ctx)
 	if ctx.Err() != nil {
 		c.goodbye(context.WithoutCancel(ctx))
-		return nil
+		return nil //nolint:nilerr // it was told to stop
 	}
 	conn.Abandon() // so that the broker publishes the will
 	return err
