@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -164,6 +165,7 @@ func (k *Kiosk) open(ctx context.Context) error {
 		return err
 	}
 	diskFree := func() (int64, error) { return health.DiskFree(k.folder.Path()) }
+	k.warnOfLoss()
 	k.journal, err = journal.Open(ctx, journal.Options{
 		Path: k.folder.Path(JournalFile), Kiosk: k.id, Version: k.o.Version, Clock: k.o.Clock,
 		Keep: s.Journal.Keep, MaxBytes: s.Journal.MaxSize, DiskFree: diskFree,
@@ -187,6 +189,22 @@ func (k *Kiosk) open(ctx context.Context) error {
 		k.uplink = k.newUplink()
 	}
 	return k.applyPlan(ctx)
+}
+
+// warnOfLoss says that a kiosk has run in this folder and its journal is gone.
+func (k *Kiosk) warnOfLoss() {
+	path := k.folder.Path(JournalFile)
+	if journal.Begun(path) {
+		return
+	}
+	damaged, _ := journal.Damaged(path) // an error is of the pattern, which is ours
+	for _, name := range append(damaged, k.folder.Path(NoteFile), k.folder.Path(settings.PlanFile)) {
+		if _, err := os.Lstat(name); err == nil {
+			k.o.Log.Warn("a kiosk has run in this folder and its journal is gone, so a new one begins: what the hub had not confirmed is in the old file only; if somebody has that, stop this kiosk and put it back before anybody presses",
+				"journal", path, "seen", name)
+			return
+		}
+	}
 }
 
 // warnOfDamage says where the remains of a damaged journal are.

@@ -352,6 +352,31 @@ func TestNew_damagedJournal(t *testing.T) {
 	}
 }
 
+// A journal that is gone from a folder in which a kiosk has run is told of; a new
+// kiosk's is not.
+func TestNew_journalGone(t *testing.T) {
+	o, log := options(t), new(lines)
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	if err := open(t, o).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := log.String(); strings.Contains(got, "is gone") {
+		t.Errorf("got %s for a new kiosk, want nothing", got)
+	}
+	path := filepath.Join(o.Settings.Data, app.JournalFile)
+	for _, err := range []error{
+		os.Remove(path), os.WriteFile(filepath.Join(o.Settings.Data, app.NoteFile), []byte("{}"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, o)
+	if got := log.String(); strings.Count(got, "its journal is gone") != 1 || !strings.Contains(got, path) {
+		t.Errorf("got %s, want it to name the file that is gone", got)
+	}
+}
+
 // Presses that wait when the kiosk stops are taken: their fingers were there.
 func TestKiosk_Run_drains(t *testing.T) {
 	o := options(t)

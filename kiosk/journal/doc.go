@@ -52,7 +52,8 @@
 // presses behind the hole count under what the hub knew before it, until the next
 // record that says otherwise. The gap is declared all the same, and the first
 // record of the next epoch says why ("damaged, and what was asked behind a gap may
-// have been something else"), and so it does when the file had no length any more.
+// have been something else"), and so it does when the file had no length any more,
+// or was gone and had left its log.
 //
 // BUG(kiosk): a record that names a press (why, comment, end, gesture, stuck) is
 // dropped by a fork that leaves the press itself behind, because in the new

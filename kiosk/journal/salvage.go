@@ -35,6 +35,9 @@ const (
 
 // rescue salvages a damaged file into a fresh one and puts that in its place.
 func rescue(ctx context.Context, o Options, _ error) error {
+	if err := standIn(o.Path); err != nil {
+		return err
+	}
 	fresh := o.Path + freshSuffix
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(fresh + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -151,13 +154,35 @@ func salvageInto(ctx context.Context, o Options, fresh string) error {
 	return errors.Join(to.Update(ctx, s.write), to.Close())
 }
 
-// checkEmptied reports a file of no length as damaged. SQLite takes it for a new
-// one, and deletes the log that lies beside it.
+// checkEmptied reports a file of no length as damaged, and one that is gone while
+// its log is there. SQLite takes both for new ones, and deletes the log.
 func checkEmptied(path string) error {
-	if info, err := os.Stat(path); err != nil || info.Size() > 0 {
-		return nil //nolint:nilerr // whoever opens it says what is wrong
+	info, err := os.Stat(path)
+	if err == nil && info.Size() == 0 {
+		return fmt.Errorf("%w: %s has no length", sqlite.ErrDamaged, path)
 	}
-	return fmt.Errorf("%w: %s has no length", sqlite.ErrDamaged, path)
+	if _, logErr := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) && logErr == nil {
+		return fmt.Errorf("%w: %s is gone and its log is there", sqlite.ErrDamaged, path)
+	}
+	return nil // whoever opens it says what else is wrong
+}
+
+// standIn puts a file of no length where the journal is gone, so that it and its
+// log are set aside like other damage.
+func standIn(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// Begun reports whether a journal was begun at a path, whole or not.
+func Begun(path string) bool {
+	return slices.ContainsFunc([]string{"", "-wal", freshSuffix}, func(suffix string) bool {
+		_, err := os.Lstat(path + suffix)
+		return !errors.Is(err, fs.ErrNotExist) // what else is wrong with it, its user says
+	})
 }
 
 // pad gives a file that was cut short the length that its head announces, with
@@ -204,7 +229,7 @@ type salvage struct {
 	seen    seen
 	boots   map[feedback.Boot]string
 	epochs  []*saved
-	emptied bool // the file has no length
+	emptied bool // the file has no length, or is gone
 }
 
 // saved is what could be read of one epoch.

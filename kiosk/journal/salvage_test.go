@@ -404,32 +404,44 @@ func TestOpen_markInHole(t *testing.T) {
 	}
 }
 
-// A file of no length is damage too: it is set aside with the log beside it, and
-// the hub hears why an epoch without a parent begins.
+// A file of no length, or one that is gone and has left its log, is damage too: the
+// log is set aside with it, and the hub hears why an epoch without a parent begins.
 func TestOpen_emptied(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "journal.db")
-	written(t, dir, 3, 0)
-	for name, text := range map[string]string{path: "", path + "-wal": "what was not yet in the file"} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	j := open(t, options(dir, newClock()))
-	began := decode(t, held(t, j, j.Head().ID, 1)[0]).Fact.(feedback.EpochBegan)
-	if began.Why != "damaged, and nothing was left of it" {
-		t.Errorf("got why %q, want the damage", began.Why)
-	}
-	names, err := journal.Damaged(path)
-	if err != nil || len(names) != 1 {
-		t.Fatalf("got %q, %v set aside, want one file", names, err)
-	}
-	logs, err := filepath.Glob(path + ".damaged-*-wal")
-	if err != nil || len(logs) != 1 || logs[0] != names[0]+"-wal" {
-		t.Fatalf("got logs %q, %v, want one kept, that of %s", logs, err, names[0])
-	}
-	if text, err := os.ReadFile(logs[0]); err != nil || len(text) == 0 {
-		t.Errorf("got %q, %v as the log, want what it held", text, err)
+	for name, empty := range map[string]func(path string) error{
+		"no length": func(path string) error { return os.Truncate(path, 0) },
+		"gone":      os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "journal.db")
+			written(t, dir, 3, 0)
+			if err := empty(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path+"-wal", []byte("what was not yet in the file"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if !journal.Begun(path) {
+				t.Error("got no journal begun, want one")
+			}
+			j := open(t, options(dir, newClock()))
+			defer closeIt(t, j)
+			began := decode(t, held(t, j, j.Head().ID, 1)[0]).Fact.(feedback.EpochBegan)
+			if began.Why != "damaged, and nothing was left of it" {
+				t.Errorf("got why %q, want the damage", began.Why)
+			}
+			names, err := journal.Damaged(path)
+			if err != nil || len(names) != 1 {
+				t.Fatalf("got %q, %v set aside, want one file", names, err)
+			}
+			logs, err := filepath.Glob(path + ".damaged-*-wal")
+			if err != nil || len(logs) != 1 || logs[0] != names[0]+"-wal" {
+				t.Fatalf("got logs %q, %v, want one kept, that of %s", logs, err, names[0])
+			}
+			if text, err := os.ReadFile(logs[0]); err != nil || len(text) == 0 {
+				t.Errorf("got %q, %v as the log, want what it held", text, err)
+			}
+		})
 	}
 }
 
@@ -441,6 +453,11 @@ func TestInspect_damaged(t *testing.T) {
 		"middle":    func(t *testing.T, path string) { overwrite(t, path, 4096, 20*4096) },
 		"no length": func(t *testing.T, path string) { truncate(t, path, 0) },
 		"cut short": func(t *testing.T, path string) { truncate(t, path, 8192) },
+		"gone": func(t *testing.T, path string) {
+			if err := os.Rename(path, path+"-wal"); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
