@@ -152,7 +152,7 @@ func (r report) print(c *console) error {
 	fmt.Fprintf(w, "asks\t%s / %s / %s, scale %s\n", r.Asked.Site, r.Asked.Touchpoint, r.Asked.Survey, r.Asked.Scale)
 	fmt.Fprintf(w, "presses\t%d since the journal began\n", r.Presses)
 	fmt.Fprintf(w, "waiting\t%s (%s) the hub has not confirmed\n", count(r.QueuedPresses, "press", "presses"), count(r.Queue, "record", "records"))
-	fmt.Fprintf(w, "room\tfor %s at this kiosk's pace, while the hub is out of reach\n", count(int64(min(r.DaysLeft, maxDays)), "day", "days"))
+	fmt.Fprintf(w, "room\t%s\n", r.room())
 	fmt.Fprintf(w, "confirmed\t%s\n", at(r.AckedAt, "never, as far as is known"))
 	fmt.Fprintf(w, "seen\t%s\n", at(r.SeenAt, "at an unknown time: the clock was never trusted"))
 	fmt.Fprintf(w, "journal\t%s, next %d in epoch %v, %s\n", count(r.Held, "record", "records"), r.Next, r.Epoch, count(int64(r.Epochs), "epoch", "epochs"))
@@ -169,13 +169,21 @@ func (r report) print(c *console) error {
 // too.
 const maxDays = 1_000_000
 
+// room tells in words how long presses can be kept.
+func (r report) room() string {
+	if r.DaysLeft < 1 {
+		return "for less than a day: free some space on the disk, or raise journal.max_size; a kiosk without room thanks nobody"
+	}
+	return fmt.Sprintf("for %s at this kiosk's pace, while the hub is out of reach", count(int64(min(r.DaysLeft, maxDays)), "day", "days"))
+}
+
 // link tells in words how the link is.
 func (r report) link() string {
 	switch {
 	case !r.Running:
 		return "not connected: the kiosk is stopped"
 	case r.Link == nil:
-		return "not tried yet"
+		return "it is not known yet whether it answers"
 	case r.Link.Reached:
 		return "answers since " + r.Link.At.Local().Format(time.DateTime)
 	}

@@ -1,14 +1,34 @@
 package app_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"sourire/internal/mosquittotest"
+	"sourire/kiosk/app"
 	"sourire/kiosk/settings"
 )
+
+// What was noted of the link goes away when it is no longer true and the new word
+// finds no place, so that status tells nothing false.
+func TestKiosk_Link_noteWithoutRoom(t *testing.T) {
+	o := options(t)
+	k := open(t, o)
+	path := filepath.Join(o.Settings.Data, app.NoteFile)
+	if err := os.Mkdir(path, 0o700); err != nil { // no file can take its place
+		t.Fatal(err)
+	}
+	stop := start(t, k)
+	defer stop()
+	await(t, "the note is gone", func() bool {
+		_, err := os.Lstat(path)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+}
 
 // A kiosk that is not let in says which of its settings is wrong.
 func TestKiosk_Link_refused(t *testing.T) {

@@ -25,7 +25,8 @@ type Note struct {
 }
 
 // noteLink writes down that the hub answers, or why it does not. Without room for
-// the note the kiosk goes on.
+// the note the kiosk goes on, and what was noted before, which is no longer true,
+// goes away.
 func (k *Kiosk) noteLink(why error) {
 	n := Note{Address: k.link.Address, Reached: why == nil, At: k.o.Clock.Now().Wall.UTC().Truncate(time.Second)}
 	if why != nil {
@@ -37,10 +38,11 @@ func (k *Kiosk) noteLink(why error) {
 	}
 	if err != nil {
 		k.o.Log.Debug("how the link is was not written down", "err", err)
+		k.dropNote()
 	}
 }
 
-// dropNote removes what an earlier run has noted.
+// dropNote removes what was noted before.
 func (k *Kiosk) dropNote() {
 	if err := os.Remove(k.folder.Path(NoteFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.o.Log.Debug("an old note of the link was not removed", "err", err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sourire/internal/feedback"
 	"sourire/kiosk/journal"
@@ -110,6 +111,27 @@ func TestJournal_full_disk(t *testing.T) {
 	defer closeIt(t, j)
 	if got := len(held(t, j, j.Head().ID, 1)); got != n+4+1+2 {
 		t.Errorf("got %d records after a restart, want %d", got, n+7)
+	}
+}
+
+// A journal that has dropped all that it held has all of its room.
+func TestJournal_Stats_roomOfNothing(t *testing.T) {
+	c := newClock()
+	o := options(t.TempDir(), c)
+	o.Keep = time.Hour
+	j := open(t, o)
+	defer closeIt(t, j)
+	press(t, j, 1)
+	if e := j.Head(); j.Ack(e.ID, e.Next-1) != nil {
+		t.Fatal("the press could not be acknowledged")
+	}
+	c.pass(2 * time.Hour)
+	if err := j.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := j.Stats(t.Context())
+	if err != nil || s.Held != 0 || s.DaysLeft < 10 {
+		t.Errorf("got %d records held and room for %v days, %v, want none and for months", s.Held, s.DaysLeft, err)
 	}
 }
 

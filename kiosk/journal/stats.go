@@ -95,13 +95,11 @@ func pressesAt(ctx context.Context, db *sql.DB, e row) (n int64, err error) {
 }
 
 // daysLeft divides the room that is left, or can be made, by this kiosk's own
-// pace: the records held over the time that they span.
+// pace: the records held over the time that they span, and a usual one while there
+// are too few of them.
 func daysLeft(ctx context.Context, db *sql.DB, now time.Time, s Stats, r room) (float64, error) {
-	if s.Held == 0 {
-		return 0, nil
-	}
 	perDay := float64(paceRecords)
-	if !now.IsZero() {
+	if !now.IsZero() && s.Held > 0 {
 		var oldest sql.NullInt64
 		err := db.QueryRowContext(ctx, "SELECT at FROM record WHERE epoch = ? AND at > 0 ORDER BY seq LIMIT 1",
 			int64(s.Epochs[len(s.Epochs)-1].ID)).Scan(&oldest)
@@ -112,9 +110,9 @@ func daysLeft(ctx context.Context, db *sql.DB, now time.Time, s Stats, r room) (
 			perDay = float64(s.Held) / span.Hours() * 24
 		}
 	}
-	perRecord := float64(r.used) / float64(s.Held)
-	if s.Held < paceRecords { // the schema weighs more than they do
-		perRecord = 100
+	perRecord := 100.
+	if s.Held >= paceRecords { // the schema weighs more than fewer do
+		perRecord = float64(r.used) / float64(s.Held)
 	}
 	reclaimable := float64(s.Held-s.Queue) * perRecord
 	return (float64(r.left()) + reclaimable) / perRecord / max(perDay, 1), nil
