@@ -44,8 +44,9 @@ func (a *App) kioskKey() (string, error) {
 	if err := durable.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
 		return "", err
 	}
-	if text != nil {
-		a.o.Log.Warn("the file of the kiosks' key was empty and a new key was drawn: kiosks that show the old one are refused until they get a copy, or the file its old content back", "file", path)
+	// A folder that has served had a key, in this file or in the settings.
+	if _, err := os.Lstat(a.folder.Path(lastTermName)); text != nil || err == nil {
+		a.o.Log.Warn("the file of the kiosks' key was empty or gone and a new key was drawn: kiosks that show the old one are refused until they get a copy, or the file its old content back", "file", path)
 	}
 	return key, nil
 }
@@ -53,6 +54,7 @@ func (a *App) kioskKey() (string, error) {
 // maxKey is the longest password that MQTT can carry (3.1.1, clause 1.5.3).
 const maxKey = 65535
 
+// isKey reports whether a kiosk can load the text as its key from a file.
 func isKey(s string) bool {
-	return len(s) <= maxKey && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	return s == strings.TrimSpace(s) && len(s) <= maxKey && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

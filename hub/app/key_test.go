@@ -15,6 +15,8 @@ import (
 func TestNew_kioskKey(t *testing.T) {
 	for name, test := range map[string]struct {
 		text    string
+		gone    bool // there is no file
+		served  bool // the folder has had a hub
 		refused bool
 		warned  bool
 		want    string // "": one that was drawn
@@ -22,6 +24,8 @@ func TestNew_kioskKey(t *testing.T) {
 		"a key":        {text: "sesame\n", want: "sesame"},
 		"of a windows": {text: "sesame\r\n", want: "sesame"},
 		"emptied":      {text: "", warned: true},
+		"gone":         {gone: true, served: true, warned: true},
+		"a new hub":    {gone: true},
 		"blank":        {text: " \n", warned: true},
 		"random bytes": {text: strings.Repeat("\x00\xff\x81", 33), refused: true},
 		"two lines":    {text: "one\ntwo\n", refused: true},
@@ -34,8 +38,11 @@ func TestNew_kioskKey(t *testing.T) {
 			if err := os.MkdirAll(s.Data, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
-				t.Fatal(err)
+			if !test.gone {
+				write(t, path, test.text)
+			}
+			if test.served {
+				serveOnce(t, s)
 			}
 			var log lines
 			o := options(s)
@@ -58,9 +65,41 @@ func TestNew_kioskKey(t *testing.T) {
 			if got := a.Key(); got == "" || test.want != "" && got != test.want {
 				t.Errorf("got key %q, want %q", got, test.want)
 			}
-			if got := strings.Contains(log.String(), path) && strings.Contains(log.String(), "a new key was drawn"); got != test.warned {
+			if got := strings.Contains(log.String(), path) && strings.Contains(log.String(), "or gone and a new key was drawn"); got != test.warned {
 				t.Errorf("got warned %v, want %v: %s", got, test.warned, log.String())
 			}
 		})
+	}
+}
+
+// serveOnce lets a hub begin in the folder and end. It embeds no broker, which would
+// leave goroutines behind when stopped at once.
+func serveOnce(t *testing.T, s app.Settings) {
+	t.Helper()
+	s.Broker.Address = "mqtt://127.0.0.1:1"
+	a, err := app.New(context.Background(), options(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A key in the settings that no kiosk could read from its file is refused.
+func TestSettings_Check_kiosksKey(t *testing.T) {
+	for key, good := range map[string]bool{"": true, "sesame": true, " sesame": false, "a\nb": false, "\xff": false} {
+		s := settings(t)
+		s.Kiosks.Key = key
+		if err := s.Check(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "setting kiosks.key ") {
+			t.Errorf("%q: got %v, want it good: %v", key, err, good)
+		}
 	}
 }

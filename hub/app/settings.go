@@ -71,6 +71,9 @@ func (s Settings) Check() error {
 	if err := s.checkTLS(); err != nil {
 		return err
 	}
+	if !isKey(s.Kiosks.Key) {
+		return fmt.Errorf("setting kiosks.key is no key that a kiosk could read from a file: write one line of text without spaces around it")
+	}
 	return s.CheckSites()
 }
 
