@@ -36,6 +36,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"sourire/hub/broker"
@@ -168,7 +169,7 @@ func (a *App) start(ctx context.Context) error {
 	// broker that is stopped in its first moments leaves goroutines behind
 	// (nats-server v2.15.2, a stream that is just being made).
 	if a.web, err = net.Listen("tcp", s.Web.Listen); err != nil {
-		return fmt.Errorf("the pages cannot be served at %s: %w; free the port or change [web] listen", s.Web.Listen, err)
+		return fmt.Errorf("the pages cannot be served at %s: %w; %s", s.Web.Listen, err, adviceOnListen(err))
 	}
 	a.group.Closer("web port", func() error { _ = a.web.Close(); return nil }) // the server closes it first
 	if err := a.openStore(ctx); err != nil {
@@ -214,6 +215,19 @@ func (a *App) openStore(ctx context.Context) error {
 		a.o.Log.Info("the database was checked", "took", took.Round(time.Millisecond))
 	}
 	return nil
+}
+
+// adviceOnListen says what to do when the pages cannot be served where they should.
+func adviceOnListen(err error) string {
+	switch _, unknown := errors.AsType[*net.DNSError](err); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop the program that listens there, or change [web] listen"
+	case errors.Is(err, fs.ErrPermission):
+		return "this user may not, so write a port above 1023 into [web] listen"
+	case errors.Is(err, syscall.EADDRNOTAVAIL), unknown:
+		return "that is no address of this machine, so write one that is into [web] listen, or none for every interface"
+	}
+	return "change [web] listen"
 }
 
 func (a *App) startBroker() error {

@@ -73,7 +73,7 @@ func TestNew_refused(t *testing.T) {
 		change func(*app.Settings)
 		want   string // a part of the sentence
 	}{
-		"web port taken":    {func(s *app.Settings) { s.Web.Listen = taken.Addr().String() }, "[web] listen"},
+		"web port taken":    {func(s *app.Settings) { s.Web.Listen = taken.Addr().String() }, "stop the program that listens there, or change [web] listen"},
 		"broker port taken": {func(s *app.Settings) { s.Broker.Listen = taken.Addr().String() }, taken.Addr().String()},
 		"unknown zone":      {func(s *app.Settings) { s.Zone = "Mars/Olympus" }, "Mars/Olympus"},
 		"no data folder":    {func(s *app.Settings) { s.Data = "" }, "data"},

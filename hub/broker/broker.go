@@ -241,11 +241,13 @@ func split(addr string) (string, int, error) {
 func tryListen(host string, port int) error {
 	addr := net.JoinHostPort(host, strconv.Itoa(port))
 	l, err := net.Listen("tcp", addr)
-	switch {
+	switch _, unknown := errors.AsType[*net.DNSError](err); {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("broker: port %d is taken: stop the program that listens on %s, or give the broker another port: %w", port, addr, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("broker: port %d is not allowed to this user: use a port above 1023, such as 1883 or 8883: %w", port, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), unknown:
+		return fmt.Errorf("broker: %s is no address of this machine: write one that is, or none for every interface: %w", host, err)
 	case err != nil:
 		return fmt.Errorf("broker: cannot listen on %s: %w", addr, err)
 	}
