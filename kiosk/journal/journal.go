@@ -117,7 +117,7 @@ var schema embed.FS
 // program is on disk when Open returns.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	o = o.withDefaults()
-	if err := finishRescue(o); err != nil {
+	if err := finishRescue(o, ""); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	var j *Journal

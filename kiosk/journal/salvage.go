@@ -47,31 +47,31 @@ func rescue(ctx context.Context, o Options, _ error) error {
 	if err := salvageInto(ctx, o, fresh); err != nil {
 		return err
 	}
-	if err := durable.Rename(o.Path, damagedName(o)); err != nil {
+	aside := damagedName(o)
+	if err := durable.Rename(o.Path, aside); err != nil {
 		return err
 	}
-	return finishRescue(o)
+	return finishRescue(o, aside)
 }
 
 // finishRescue puts a fresh file in the place of the damaged one, if that has
-// been set aside already.
-func finishRescue(o Options) error {
+// been set aside already, as aside; "" where that was before a power cut, and only
+// the clock, which may have been wrong, tells which was the last.
+func finishRescue(o Options, aside string) error {
 	_, err := os.Lstat(o.Path)
 	_, errFresh := os.Lstat(o.Path + freshSuffix)
 	if !errors.Is(err, fs.ErrNotExist) || errFresh != nil {
 		return nil //nolint:nilerr // there is nothing to finish
 	}
-	// The old log must not meet the fresh file; it goes with the one it is of,
-	// which was set aside last.
-	aside, err := Damaged(o.Path)
-	if err != nil {
-		return err
+	if aside == "" {
+		names, err := Damaged(o.Path)
+		if err != nil {
+			return err
+		}
+		aside = append([]string{damagedName(o)}, names...)[len(names)]
 	}
-	of := damagedName(o)
-	if len(aside) > 0 {
-		of = aside[len(aside)-1]
-	}
-	err = durable.Rename(o.Path+"-wal", of+"-wal")
+	// The old log must not meet the fresh file; it goes with the one it is of.
+	err = durable.Rename(o.Path+"-wal", aside+"-wal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sourire/internal/feedback"
 	"sourire/internal/sqlite"
@@ -442,6 +443,44 @@ func TestOpen_emptied(t *testing.T) {
 				t.Errorf("got %q, %v as the log, want what it held", text, err)
 			}
 		})
+	}
+}
+
+// A log goes with its own file also when the clock was ahead at an earlier rescue,
+// whose log stays as it is.
+func TestOpen_emptiedWithoutClock(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal.db")
+	for _, text := range []string{"first", "second"} {
+		closeIt(t, open(t, options(dir, newClock())))
+		truncate(t, path, 0)
+		if err := os.WriteFile(path+"-wal", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		closeIt(t, open(t, options(dir, newClock())))
+		names, err := journal.Damaged(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ahead := time.Now().Add(1000 * time.Hour)
+		if err := os.Chtimes(names[0], ahead, ahead); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := filepath.Glob(path + ".damaged-*-wal")
+	if err != nil || len(names) != 2 {
+		t.Fatalf("got logs %q, %v, want two", names, err)
+	}
+	var texts []string
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	if slices.Sort(texts); !slices.Equal(texts, []string{"first", "second"}) {
+		t.Errorf("got logs %q, want both", texts)
 	}
 }
 
