@@ -44,9 +44,9 @@ test: ## the gate: install what the tests need, then run all of them
 	$(if $(wildcard $(SCREEN)),CGO_ENABLED=0 $(GO) test -p 2 -tags test ./$(SCREEN)/...)
 
 soak: ## the long tier, under an hour, before a capability is called done; its summary goes to internal/e2e/soak.txt
-	@s=$$(mktemp); { SOURIRE_SUMMARY=$$s $(GO) test -v -p 1 -count=1 -timeout 3h -tags soak -run Soak $(SOAKED); echo $$? >$$s.status; } 2>&1 | \
+	@s=$$(mktemp); at=$$(git describe --always --dirty); { SOURIRE_SUMMARY=$$s $(GO) test -v -p 1 -count=1 -timeout 3h -tags soak -run Soak $(SOAKED); echo $$? >$$s.status; } 2>&1 | \
 		grep --line-buffered -v -E '^ *(===|--- PASS)'; status=$$(cat $$s.status); \
-		(date -u +%Y-%m-%d; git describe --always --dirty; nproc; sort $$s | uniq -c; echo "status $$status") | tee internal/e2e/soak.txt; \
+		(date -u +%Y-%m-%d; echo $$at; nproc; sort $$s | uniq -c; echo "status $$status") | tee internal/e2e/soak.txt; \
 		rm -f $$s $$s.status; exit $$status
 
 bench: ## print the figures that matter, as ratios; under two minutes
