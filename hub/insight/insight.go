@@ -36,7 +36,7 @@ type Insight struct {
 
 	mu      sync.Mutex
 	zones   map[string]*time.Location // read once: from the disk, maybe
-	factors map[factorKey]factorSet // a cache, as is median
+	factors map[factorKey]factorSet   // a cache, as is median
 	median  median
 }
 

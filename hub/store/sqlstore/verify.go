@@ -233,7 +233,9 @@ func (r snapshot) Days(ctx context.Context) (rollup.Days, map[feedback.SiteID]*r
 		return nil, nil, err
 	}
 	days := make(rollup.Days)
-	err = eachDay(rows, func(asked feedback.Asked, day rollup.Day, c rollup.Cell) { days[rollup.DayKey{Asked: asked, Day: day}] = c })
+	err = eachDay(rows, func(asked feedback.Asked, day rollup.Day, c rollup.Cell) {
+		days[rollup.DayKey{Asked: asked, Day: day}] = c
+	})
 	return days, calendars, err
 }
 

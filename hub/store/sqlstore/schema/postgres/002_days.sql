@@ -33,6 +33,6 @@ CREATE TABLE rebuild (
     total bigint  NOT NULL,
     one   integer PRIMARY KEY CHECK (one = 1),
     id    text    NOT NULL, -- of the request
-    phase text    NOT NULL, -- rebuild.Phase
+    phase text    NOT NULL, -- ingest.Phase
     why   text    NOT NULL  -- what could not be done
 ) WITH (fillfactor = 50);

@@ -31,7 +31,7 @@ ALTER TABLE term ADD COLUMN zoning INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE rebuild (
     one   INTEGER PRIMARY KEY CHECK (one = 1),
     id    TEXT    NOT NULL, -- of the request
-    phase TEXT    NOT NULL, -- rebuild.Phase
+    phase TEXT    NOT NULL, -- ingest.Phase
     done  INTEGER NOT NULL,
     total INTEGER NOT NULL,
     why   TEXT    NOT NULL  -- what could not be done
