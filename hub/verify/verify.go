@@ -1,6 +1,7 @@
 // Package verify proves, for one kiosk or all, that what the hub shows is what
 // the kiosks recorded: records received of records made, running hashes agree,
-// gaps are declared, visits and roll-ups equal a recount from the records.
+// gaps are declared, visits and roll-ups of both levels equal a recount from the
+// records.
 //
 // It stands beside the line and reads the end of it. It writes nothing. It
 // reads one snapshot of the store, so it may run while the hub serves.
