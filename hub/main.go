@@ -30,6 +30,7 @@ func program(args []string, out, errs io.Writer) int {
 	var commands struct {
 		Serve   serveCmd   `cmd:"" help:"Take presses in and serve the pages."`
 		Verify  verifyCmd  `cmd:"" help:"Prove that each press is counted once: records, hashes, gaps, roll-ups."`
+		Rebuild rebuildCmd `cmd:"" help:"Derive visits and roll-ups anew from the records, beside the running hub."`
 		Export  exportCmd  `cmd:"" help:"Write everything that the store holds into plain files: JSON Lines and CSV."`
 		Import  importCmd  `cmd:"" help:"Take an export of a hub in, or a press history of another system (--csv)."`
 		Version versionCmd `cmd:"" bare:"" help:"Print the version."`

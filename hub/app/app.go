@@ -293,7 +293,7 @@ func (a *App) startIngest(ctx context.Context) error {
 		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: a.o.Now}), Store: store, Log: a.o.Log,
 		Answer:    func(ctx context.Context, k feedback.KioskID, ack wire.Ack) { a.talk.answer(ctx, k, ack) },
 		Committed: a.committed,
-		Journals:  a.store, Version: run.Version(),
+		Journals:  a.store, Version: run.Version(), Rebuilds: a.store,
 	})
 	s := a.o.Settings.Broker
 	target := link.Options{Address: s.Address, Username: s.Username, Password: s.Password}

@@ -15,6 +15,13 @@
 // of the program could not read in full, or read by another rule: what was in
 // quarantine and is understood now counts where it belongs.
 //
+// A rebuild ([Rebuild], sourire-hub rebuild) derives visits, buckets and days anew
+// from the records while the hub serves. What asks for it, which may be another
+// process, marks the journals and writes the request down; the hub that ingests
+// looks for one every second and does the work beside, so that a data folder has
+// one owner and a store one writer under its term. A crash in the middle costs
+// nothing: what is left is done at the next start.
+//
 // Correctness rests on the store: [Change] carries the point of the journal from
 // which it was computed, and the store refuses it unless its mark still stands
 // there, inside the transaction that writes. So two ingesters, or one that

@@ -27,6 +27,10 @@ type IntakeOptions struct {
 	// Version; nil means that none has.
 	Journals Journals
 	Version  string
+	// Rebuilds are looked for every Look, which is a second unless said
+	// otherwise; nil means that none is.
+	Rebuilds Rebuilds
+	Look     time.Duration
 	// MaxBytes bounds the payloads that wait; 0 means DefaultMaxBytes.
 	MaxBytes int64
 	Log      *slog.Logger // nil means slog.Default()
@@ -59,6 +63,7 @@ type Intake struct {
 	busy    chan payload
 	groups  chan group
 	answers chan answer
+	again   chan again
 	stats   counters
 }
 
@@ -108,6 +113,9 @@ func NewIntake(o IntakeOptions) *Intake {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultMaxBytes
 	}
+	if o.Look == 0 {
+		o.Look = time.Second
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -117,6 +125,7 @@ func NewIntake(o IntakeOptions) *Intake {
 		busy:    make(chan payload, maxBusy),
 		groups:  make(chan group),
 		answers: make(chan answer, maxWaiting),
+		again:   make(chan again),
 	}
 }
 
@@ -157,11 +166,13 @@ func (in *Intake) Offer(k feedback.KioskID, bytes []byte) {
 func (in *Intake) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan struct{}, 2)
+	done := make(chan struct{}, 3)
 	go func() { in.gather(ctx); done <- struct{}{} }()
 	go func() { in.send(ctx); done <- struct{}{} }()
+	go func() { in.reread(ctx); done <- struct{}{} }()
 	err := in.write(ctx)
 	cancel()
+	<-done
 	<-done
 	<-done
 	return err
@@ -231,22 +242,16 @@ func (in *Intake) reply(k feedback.KioskID, ack wire.Ack) {
 // write takes each group into the store and answers it. In between it reads
 // journals again, one at a time.
 func (in *Intake) write(ctx context.Context) error {
-	outdated := in.outdated(ctx)
-	always := make(chan struct{})
-	close(always)
 	for {
-		var idle chan struct{}
-		if len(outdated) > 0 {
-			idle = always
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-idle:
-			if err := in.replay(context.WithoutCancel(ctx), outdated[0]); err != nil {
-				return err
+		case a := <-in.again:
+			err := in.replay(context.WithoutCancel(ctx), a.key)
+			a.done <- err
+			if Superseded(err) {
+				return ErrSuperseded
 			}
-			outdated = outdated[1:]
 		case g := <-in.groups:
 			// A group that has begun is finished: stopping in the middle of a
 			// commit gains nothing.
@@ -280,10 +285,10 @@ func (in *Intake) replay(ctx context.Context, key Key) error {
 	r, err := in.o.Ingester.Replay(ctx, in.o.Journals, key, in.o.Version)
 	switch {
 	case Superseded(err):
-		return ErrSuperseded
+		return err
 	case err != nil:
 		in.o.Log.Error("a journal was not read again, and will be at the next start", "error", err)
-		return nil
+		return err
 	case r.Freed > 0:
 		in.o.Log.Info("records have left the quarantine", "kiosk", key.Kiosk, "epoch", key.Epoch, "records", r.Freed)
 	}

@@ -115,6 +115,11 @@ func (c *Change) replace(stored []visit.Visit, now []visit.Change) {
 		if v.Before != nil && *v.Before == *v.After {
 			continue
 		}
+		if v.Before != nil && v.Before.Stamp != v.After.Stamp { // damage: a stamp never changes
+			c.Gone = append(c.Gone, *v.Before)
+			c.Cells.Add(visit.Change{Before: v.Before})
+			v.Before = nil
+		}
 		c.Visits = append(c.Visits, v)
 		c.Cells.Add(v)
 	}

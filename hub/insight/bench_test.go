@@ -1,6 +1,7 @@
 package insight_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -52,6 +53,50 @@ func BenchmarkInsight_Site(b *testing.B) {
 	b.Run("life", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := in.Life(b.Context(), "lyon"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkInsight_Sites reads the overview of 200 sites that have a rating in
+// eight quarters of each day of a year (584,000 cells).
+func BenchmarkInsight_Sites(b *testing.B) {
+	now := time.Date(2026, 8, 3, 20, 0, 0, 0, time.UTC)
+	s, err := sqlstore.Open(b.Context(), filepath.Join(b.TempDir(), "hub.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	clock := func() time.Time { return now }
+	g := storetest.Ingester(b, s, clock)
+	for i := range 200 {
+		boot := now.Add(-365 * 24 * time.Hour)
+		a := asked("exit", "smiley4")
+		a.Site = feedback.SiteID(fmt.Sprintf("site-%d", i))
+		k := storetest.NewKiosk(b, g, feedback.KioskID(fmt.Sprintf("k%d", i)), boot)
+		k.Asks(boot, a)
+		for at := boot; at.Before(now); at = at.Add(15 * time.Minute) {
+			if h := at.Hour(); h >= 8 && h < 10 {
+				k.Press(at, 1+(at.Minute()/15+i)%4)
+			}
+		}
+		k.Send()
+	}
+	in := insight.New(s, insight.Options{Now: clock})
+	if err := in.Configure(b.Context(), nil); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("cold", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := insight.New(s, insight.Options{Now: clock}).Sites(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("warm", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := in.Sites(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -3,7 +3,9 @@
 // question has one answer.
 //
 // It stands on the line behind hub/store and before hub/web. It reads roll-ups
-// and never records: a page costs the same however many presses there were. It
+// and never records: a page costs the same however many presses there were. What
+// it asks for are days in a site's own zone, which the store keeps summed up; the
+// overview asks for those of all sites at once. It
 // must not know SQL, HTTP, languages or how a figure is drawn.
 //
 // # What a figure may say

@@ -35,7 +35,8 @@ type Insight struct {
 	now   func() time.Time
 
 	mu      sync.Mutex
-	factors map[factorKey]factorSet // a cache, as is median
+	zones   map[string]*time.Location // read once: from the disk, maybe
+	factors map[factorKey]factorSet   // a cache, as is median
 	median  median
 }
 
@@ -47,13 +48,15 @@ func New(store Store, o Options) *Insight {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Insight{store: store, zone: o.Zone, now: o.Now, factors: make(map[factorKey]factorSet)}
+	return &Insight{store: store, zone: o.Zone, now: o.Now, factors: make(map[factorKey]factorSet), zones: make(map[string]*time.Location)}
 }
 
-// Configure puts the sites that the settings name into the store.
+// Configure puts the sites that the settings name into the store, and the zone of
+// the others. The days of a site whose zone is another now are summed up anew,
+// which takes up to a second for each.
 func (in *Insight) Configure(ctx context.Context, sites []site.Site) error {
-	if len(sites) == 0 {
-		return nil
+	if err := in.store.PutZone(ctx, in.zone); err != nil {
+		return err
 	}
 	return in.store.PutSites(ctx, sites)
 }
@@ -83,9 +86,21 @@ func (in *Insight) Sites(ctx context.Context) ([]Summary, error) {
 			at[k.State.Asked.Site] = append(at[k.State.Asked.Site], k)
 		}
 	}
+	now := in.now()
+	if err := in.learn(ctx, sites, now); err != nil {
+		return nil, err
+	}
+	questions := make([]Question, len(sites))
+	for i, s := range sites {
+		_, questions[i] = ask(s, span{days: 1}, now)
+	}
+	answers, err := in.store.Read(ctx, questions...)
+	if err != nil {
+		return nil, fmt.Errorf("roll-ups: %w", err)
+	}
 	out := make([]Summary, 0, len(sites))
-	for _, s := range sites {
-		v, err := in.view(ctx, s, span{days: 1, kiosks: at[s.ID]})
+	for i, s := range sites {
+		v, err := in.view(ctx, s, span{days: 1, kiosks: at[s.ID]}, now, &answers[i])
 		if err != nil {
 			return nil, fmt.Errorf("site %s: %w", s.ID, err)
 		}
@@ -134,7 +149,7 @@ func (in *Insight) one(ctx context.Context, id feedback.SiteID, sp span) (View, 
 	if sp.kiosks, err = in.store.Kiosks(ctx, id); err != nil {
 		return View{}, fmt.Errorf("kiosks: %w", err)
 	}
-	return in.view(ctx, sites[i], sp)
+	return in.view(ctx, sites[i], sp, in.now(), nil)
 }
 
 // span says what of a site is to be read.
@@ -145,15 +160,32 @@ type span struct {
 	kiosks []Kiosk
 }
 
-func (in *Insight) view(ctx context.Context, s site.Site, sp span) (View, error) {
-	now := in.now()
+// ask begins a view, and says what to read for it.
+func ask(s site.Site, sp span, now time.Time) (View, Question) {
 	today := s.Today(now)
 	v := View{Site: s, Day: sp.day}
 	if v.Day.IsZero() || today.Before(v.Day) {
 		v.Day = today
 	}
 	v.Today = v.Day == today
-	a, shown, trouble, err := in.read(ctx, s, v, sp.days)
+	q := Question{Site: s, Last: v.Day, Days: sp.days, Undated: sp.days > 1}
+	if v.Today {
+		q.Shown = v.Day.String()
+	}
+	return v, q
+}
+
+// view makes a view of what is read, or of what was read already for all sites.
+func (in *Insight) view(ctx context.Context, s site.Site, sp span, now time.Time, read *Answer) (View, error) {
+	v, q := ask(s, sp, now)
+	if read == nil {
+		answers, err := in.store.Read(ctx, q)
+		if err != nil {
+			return v, fmt.Errorf("roll-ups: %w", err)
+		}
+		read = &answers[0]
+	}
+	a, shown, trouble, err := in.show(ctx, s, q, *read)
 	if err != nil {
 		return v, err
 	}
@@ -204,12 +236,10 @@ func (in *Insight) sites(ctx context.Context) ([]site.Site, error) {
 	}
 	out := make([]site.Site, 0, len(places))
 	for _, p := range places {
+		s := site.Site{ID: p.ID, Name: p.Name, Zone: in.zone}
 		if p.Zone == "" {
-			out = append(out, site.Site{ID: p.ID, Name: string(p.ID), Zone: in.zone})
-			continue
-		}
-		s, err := site.New(p.ID, p.Name, p.Zone)
-		if err != nil {
+			s.Name = string(p.ID)
+		} else if s.Zone, err = in.location(p); err != nil {
 			return nil, err
 		}
 		out = append(out, s)
@@ -218,4 +248,22 @@ func (in *Insight) sites(ctx context.Context) ([]site.Site, error) {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.ID, b.ID))
 	})
 	return out, nil
+}
+
+// location returns the zone of a place that has one.
+func (in *Insight) location(p Place) (*time.Location, error) {
+	in.mu.Lock()
+	zone := in.zones[p.Zone]
+	in.mu.Unlock()
+	if zone != nil {
+		return zone, nil
+	}
+	s, err := site.New(p.ID, p.Name, p.Zone)
+	if err != nil {
+		return nil, err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.zones[p.Zone] = s.Zone
+	return s.Zone, nil
 }

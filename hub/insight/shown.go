@@ -25,26 +25,26 @@ type shownMoment struct {
 // tries is how often a reader moves figures on that other readers move too.
 const tries = 3
 
-// read asks the store for the days of a view. If the last is still going on, it
-// also returns the cells to show for it, moved on if they may move; trouble says
-// why that failed.
-func (in *Insight) read(ctx context.Context, s site.Site, v View, days int) (a Answer, shown map[feedback.Asked]rollup.Cell, trouble, err error) {
-	q := Question{Site: s.ID, Bounds: s.Bounds(v.Day, days)}
-	if v.Today {
-		q.Shown = v.Day.String()
+// show returns the cells to show for the last day of a question that was answered
+// by a, if that day is still going on, moved on if they may move; trouble says why
+// that failed. When other readers move them too, it asks again.
+func (in *Insight) show(ctx context.Context, s site.Site, q Question, a Answer) (_ Answer, shown map[feedback.Asked]rollup.Cell, trouble, err error) {
+	if q.Shown == "" {
+		return a, nil, nil, nil
 	}
-	for range tries {
-		if a, err = in.store.Read(ctx, q); err != nil {
-			return a, nil, nil, fmt.Errorf("roll-ups: %w", err)
-		}
-		if !v.Today {
-			return a, nil, nil, nil
+	for try := range tries {
+		if try > 0 {
+			again, err := in.store.Read(ctx, q)
+			if err != nil {
+				return a, nil, nil, fmt.Errorf("roll-ups: %w", err)
+			}
+			a = again[0]
 		}
 		before, err := cellsOf(a.Shown)
 		if err != nil {
 			return a, nil, nil, err
 		}
-		after, moved := move(before, a, days-1)
+		after, moved := move(before, a, q.Days-1)
 		if !moved {
 			return a, before, nil, nil
 		}

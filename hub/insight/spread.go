@@ -74,6 +74,9 @@ func (in *Insight) medianFactor(ctx context.Context) (Spread, error) {
 		return Spread{}, err
 	}
 	var all []float64
+	if err := in.learn(ctx, sites, now); err != nil {
+		return Spread{}, err
+	}
 	for _, s := range sites {
 		f, err := in.factorsOf(ctx, s, s.Today(now))
 		if err != nil {
@@ -95,19 +98,56 @@ func (in *Insight) medianFactor(ctx context.Context) (Spread, error) {
 
 // factorsOf returns a site's own factors, from the cache if they are fresh.
 func (in *Insight) factorsOf(ctx context.Context, s site.Site, day site.Day) (factorSet, error) {
-	key := factorKey{s.ID, day}
 	now := in.now()
-	in.mu.Lock()
-	f, ok := in.factors[key]
-	in.mu.Unlock()
-	if ok && now.Sub(f.readAt).Abs() < factorAge {
+	if f, ok := in.fresh(factorKey{s.ID, day}, now); ok {
 		return f, nil
 	}
-	a, err := in.store.Read(ctx, Question{Site: s.ID, Bounds: s.Bounds(day.Add(-1), lookBack)})
+	a, err := in.store.Read(ctx, before(s, day))
 	if err != nil {
-		return f, fmt.Errorf("days before: %w", err)
+		return factorSet{}, fmt.Errorf("days before: %w", err)
 	}
-	f = factorSet{own: make(map[feedback.Asked]Spread), readAt: now}
+	return in.keep(factorKey{s.ID, day}, a[0], now), nil
+}
+
+// learn brings the factors of all sites today into the cache, those that are not
+// fresh there by one question to the store.
+func (in *Insight) learn(ctx context.Context, sites []site.Site, now time.Time) error {
+	var keys []factorKey
+	var questions []Question
+	for _, s := range sites {
+		key := factorKey{s.ID, s.Today(now)}
+		if _, ok := in.fresh(key, now); !ok {
+			keys, questions = append(keys, key), append(questions, before(s, key.day))
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	answers, err := in.store.Read(ctx, questions...)
+	if err != nil {
+		return fmt.Errorf("days before: %w", err)
+	}
+	for i, key := range keys {
+		in.keep(key, answers[i], now)
+	}
+	return nil
+}
+
+// before asks for the days that tell the factors of a site on a day.
+func before(s site.Site, day site.Day) Question {
+	return Question{Site: s, Last: day.Add(-1), Days: lookBack}
+}
+
+func (in *Insight) fresh(key factorKey, now time.Time) (factorSet, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	f, ok := in.factors[key]
+	return f, ok && now.Sub(f.readAt).Abs() < factorAge
+}
+
+// keep puts the factors that an answer tells into the cache.
+func (in *Insight) keep(key factorKey, a Answer, now time.Time) factorSet {
+	f := factorSet{own: make(map[feedback.Asked]Spread), readAt: now}
 	for asked, days := range daysOf(a) {
 		if phi, ok := change.Clustering(days); ok {
 			f.own[asked] = Spread{Phi: phi, Days: openDays(days)}
@@ -119,7 +159,7 @@ func (in *Insight) factorsOf(ctx context.Context, s site.Site, day site.Day) (fa
 		clear(in.factors)
 	}
 	in.factors[key] = f
-	return f, nil
+	return f
 }
 
 func daysOf(a Answer) map[feedback.Asked][]change.Day {

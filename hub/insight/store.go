@@ -14,15 +14,21 @@ import (
 // suite that every implementation passes.
 type Store interface {
 	// PutSites adds sites or gives them their new names and zones, in one
-	// transaction. Sites that are not among them stay as they are.
+	// transaction. Sites that are not among them stay as they are. Then the days
+	// of those with another zone are summed up anew, each site in a transaction;
+	// until then they are answered from buckets.
 	PutSites(ctx context.Context, sites []site.Site) error
+	// PutZone says in which zone sites are that nobody has put, UTC until it is
+	// said, and sums days up anew as PutSites does.
+	PutZone(ctx context.Context, zone *time.Location) error
 	// Sites returns every site that was put or that a press ever named, by id.
 	Sites(ctx context.Context) ([]Place, error)
 	// Kiosks returns the kiosks whose newest journal stands, at its mark, at a
 	// site; all kiosks when it is "".
 	Kiosks(ctx context.Context, at feedback.SiteID) ([]Kiosk, error)
-	// Read answers from one state of the store.
-	Read(ctx context.Context, q Question) (Answer, error)
+	// Read answers every question, in their order, from one state of the store.
+	// Many cost little more than one.
+	Read(ctx context.Context, questions ...Question) ([]Answer, error)
 	// Publish replaces what is shown of (Site, Day) and forgets earlier days
 	// of the site, unless what is shown is no longer of the instant was (0:
 	// nothing is shown); then it changes nothing and reports false.
@@ -68,11 +74,13 @@ type Gap struct {
 	At          time.Time
 }
 
-// Question asks for the roll-ups of a site on consecutive days.
+// Question asks for the roll-ups of a site on consecutive days of its zone.
 type Question struct {
-	Site feedback.SiteID
-	// Bounds are where each day begins, and where the last ends, ascending.
-	Bounds []rollup.Bucket
+	Site site.Site
+	Last site.Day
+	Days int // up to and with Last
+	// Undated asks for what has no date too.
+	Undated bool
 	// Shown is the day whose snapshot is wanted, "" for none.
 	Shown string
 }
@@ -80,7 +88,7 @@ type Question struct {
 // Answer is what a store holds for a Question.
 type Answer struct {
 	Days    []DayCell // those that count something, in no order
-	Undated []DayCell // what has no date, whatever the bounds; Day is −1
+	Undated []DayCell // what has no date; Day is −1
 	Shown   Snapshot  // At is 0 when nothing was shown
 	// PressedAt and StoredAt tell when the site was last pressed and when a
 	// press was last stored; zero when never.
@@ -90,7 +98,7 @@ type Answer struct {
 // DayCell is the sum of a day's cells of one question.
 type DayCell struct {
 	Asked feedback.Asked
-	Day   int // place among the days of the bounds
+	Day   int // place among the days asked for
 	Cell  rollup.Cell
 }
 

@@ -7,9 +7,13 @@
 // nothing can be lost. New minus old is the only operation; a blind increment is
 // a defect, for a record may come twice, late, or in any split.
 //
-// A [Bucket] is a quarter of an hour in UTC. Every zone's days and hours are
-// sums of buckets, for all offsets in use are multiples of 15 minutes. Visits
-// without a date lie in bucket 0, which belongs to no day.
+// There are two levels. A [Bucket] is a quarter of an hour in UTC: the truth. A
+// [Day] is a date in the zone of a site, for rankings and trends, and is a sum of
+// buckets, for all offsets in use are multiples of 15 minutes; [Delta.Days] says
+// what a change of buckets changes there, and a [Calendar] which bucket lies on
+// which day. When a site gets another zone, or its zone other rules, its days are
+// summed anew from its buckets, which know no zone. Visits without a date lie in
+// bucket 0, which belongs to no day.
 package rollup
 
 import (

@@ -3,6 +3,8 @@ package site
 import (
 	"fmt"
 	"time"
+
+	"sourire/hub/rollup"
 )
 
 // Day is a date on a calendar, without a zone.
@@ -40,6 +42,9 @@ func (d Day) Before(e Day) bool { return d.utc().Before(e.utc()) }
 
 // Add returns the day n days later.
 func (d Day) Add(n int) Day { return dayOf(d.utc().AddDate(0, 0, n), time.UTC) }
+
+// Number returns the day as roll-ups number it.
+func (d Day) Number() rollup.Day { return rollup.Day(d.utc().Unix() / (24 * 60 * 60)) }
 
 // Weekday returns the day of the week.
 func (d Day) Weekday() time.Weekday { return d.utc().Weekday() }

@@ -19,6 +19,11 @@ func sayKey(k rollup.Key) string {
 	return fmt.Sprintf("roll-up %s, %s", sayAsked(k.Asked), when)
 }
 
+// sayDay names the roll-up of a day.
+func sayDay(k rollup.DayKey) string {
+	return fmt.Sprintf("day %s of %s", time.Unix(int64(k.Day)*24*60*60, 0).UTC().Format(time.DateOnly), sayAsked(k.Asked))
+}
+
 func sayAsked(a feedback.Asked) string {
 	return fmt.Sprintf("%s/%s, survey %s on %s", a.Site, a.Touchpoint, a.Survey, a.Scale)
 }

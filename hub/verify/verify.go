@@ -1,6 +1,7 @@
 // Package verify proves, for one kiosk or all, that what the hub shows is what
 // the kiosks recorded: records received of records made, running hashes agree,
-// gaps are declared, visits and roll-ups equal a recount from the records.
+// gaps are declared, visits and roll-ups of both levels equal a recount from the
+// records.
 //
 // It stands beside the line and reads the end of it. It writes nothing. It
 // reads one snapshot of the store, so it may run while the hub serves.
@@ -41,6 +42,10 @@ type Reader interface {
 	Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, error)
 	// Cells returns all roll-ups.
 	Cells(ctx context.Context) (rollup.Delta, error)
+	// Days returns the days of all sites, and the calendar by which those of each
+	// site stand: nil if this program knows another of that zone. A site without
+	// one has no days.
+	Days(ctx context.Context) (rollup.Days, map[feedback.SiteID]*rollup.Calendar, error)
 	// Records counts the records that are stored outside of quarantine,
 	// whatever journal they belong to.
 	Records(ctx context.Context) (int64, error)
@@ -126,6 +131,11 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 			return err
 		}
 		report.Problems = compareCells(stored, report.Cells)
+		days, zones, err := r.Days(ctx)
+		if err != nil {
+			return err
+		}
+		report.Problems = append(report.Problems, compareDays(days, report.Cells, zones)...)
 		all, err := r.Records(ctx)
 		if err == nil && all != records {
 			report.Problems = append(report.Problems, fmt.Sprintf(
@@ -307,6 +317,33 @@ func compareCells(stored, want rollup.Delta) []string {
 	for k, c := range stored {
 		if _, ok := want[k]; !ok && !c.IsZero() {
 			add("%s counts %d presses that no record makes: %s", sayKey(k), c.Presses, sayCell(c))
+		}
+	}
+	return out
+}
+
+// compareDays holds the days against those of a recount. Where another zone
+// database is at work than that of who summed them up, nothing is compared: then
+// they are not read either, and are summed up anew at the hub's next start.
+func compareDays(stored rollup.Days, cells rollup.Delta, zones map[feedback.SiteID]*rollup.Calendar) []string {
+	want := cells.Days(func(s feedback.SiteID) *rollup.Calendar { return zones[s] })
+	var out []string
+	add := func(format string, args ...any) {
+		if len(out) < maxProblems {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	for k, c := range want {
+		if got := stored[k]; got != c {
+			add("%s: stored %s; the recount gives %s", sayDay(k), sayCell(got), sayCell(c))
+		}
+	}
+	for k, c := range stored {
+		if zone, known := zones[k.Asked.Site]; known && zone == nil {
+			continue
+		}
+		if _, ok := want[k]; !ok && !c.IsZero() {
+			add("%s counts %d presses that no record makes: %s", sayDay(k), c.Presses, sayCell(c))
 		}
 	}
 	return out

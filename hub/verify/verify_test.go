@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
@@ -28,6 +29,8 @@ type journal struct {
 type memory struct {
 	journals []*journal
 	cells    rollup.Delta
+	days     rollup.Days
+	calendar *rollup.Calendar
 	strays   int64 // records that no journal reads
 	fails    error
 }
@@ -65,6 +68,10 @@ func (m *memory) Visits(_ context.Context, key ingest.Key) ([]visit.Visit, error
 
 func (m *memory) Cells(context.Context) (rollup.Delta, error) { return m.cells, nil }
 
+func (m *memory) Days(context.Context) (rollup.Days, map[feedback.SiteID]*rollup.Calendar, error) {
+	return m.days, map[feedback.SiteID]*rollup.Calendar{"lyon": m.calendar}, nil
+}
+
 func (m *memory) Records(context.Context) (int64, error) {
 	n := m.strays
 	for _, j := range m.journals {
@@ -97,6 +104,12 @@ func sound(t *testing.T) *memory {
 		}
 		m.journals = append(m.journals, store(t, m.cells, kiosk, facts))
 	}
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.calendar = rollup.NewCalendar(paris)
+	m.days = m.cells.Days(func(feedback.SiteID) *rollup.Calendar { return m.calendar })
 	return m
 }
 
@@ -222,6 +235,17 @@ func TestRun_finds(t *testing.T) {
 			m.cells[k] = c
 		}, "roll-up lyon/exit"},
 		{"a roll-up that is not there", func(m *memory) { delete(m.cells, cellOf(m)) }, "roll-up lyon/exit"},
+		{"a day that is not there", func(m *memory) { clear(m.days) }, "day 2026-09-21 of lyon/exit"},
+		{"a wrong day", func(m *memory) {
+			for k, c := range m.days {
+				c.Presses++
+				m.days[k] = c
+			}
+		}, "day 2026-09-21 of lyon/exit"},
+		{"a day that no record makes", func(m *memory) { m.days[rollup.DayKey{Day: 7}] = rollup.Cell{Presses: 3} }, "counts 3 presses that no record makes"},
+		{"days in another zone", func(m *memory) {
+			m.days = m.cells.Days(func(feedback.SiteID) *rollup.Calendar { return rollup.NewCalendar(time.FixedZone("east", 14*60*60)) })
+		}, "day 2026-09-22 of lyon/exit"},
 		{"a roll-up that no record makes", func(m *memory) { m.cells[rollup.Key{Bucket: 7}] = rollup.Cell{Presses: 3} }, "counts 3 presses that no record makes"},
 	}
 	for _, tt := range tests {

@@ -32,12 +32,14 @@ type fresh struct {
 	asked  map[feedback.Asked]int64
 	source map[ingest.Key]int64
 	months map[month]bool
+	zones  *zones
 }
 
 func newFresh() fresh {
-	return fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64), make(map[month]bool)}
+	return fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64), make(map[month]bool), &zones{}}
 }
 
+// clear forgets rows that were undone; zones are made behind all that may be.
 func (f fresh) clear() {
 	clear(f.asked)
 	clear(f.source)
@@ -53,12 +55,8 @@ func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change
 	errs := make([]error, len(changes))
 	made := newFresh()
 	err := s.d.update(ctx, func(tx *tx) error {
-		now, err := s.d.term(ctx, tx)
-		if err != nil {
-			return fmt.Errorf("term: %w", err)
-		}
-		if now != term {
-			return ingest.ErrSuperseded
+		if err := s.under(ctx, tx, term, made); err != nil {
+			return err
 		}
 		if err := apply(ctx, tx, changes, errs, made); err != nil {
 			return err
@@ -69,7 +67,7 @@ func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change
 				cells.Merge(c.Cells)
 			}
 		}
-		if err := s.addCells(ctx, tx, cells, made); err != nil {
+		if err := s.count(ctx, tx, cells, made); err != nil {
 			return err
 		}
 		return s.live(ctx, tx, changes, errs)
@@ -79,6 +77,19 @@ func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change
 	}
 	s.remember(made)
 	return errs, nil
+}
+
+// under holds the term, if it is still that.
+func (s *Store) under(ctx context.Context, tx *tx, term int64, made fresh) error {
+	now, zoning, err := s.d.term(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("term: %w", err)
+	}
+	if now != term {
+		return ingest.ErrSuperseded
+	}
+	made.zones.reset(zoning)
+	return nil
 }
 
 // apart is an applier that puts each change behind a savepoint.
@@ -340,26 +351,48 @@ func (s *Store) beside(ctx context.Context, tx *tx, source int64, closed bool, c
 	return nil
 }
 
-func (s *Store) addCells(ctx context.Context, tx *tx, cells rollup.Delta, made fresh) error {
-	values := make([]any, 0, len(cells)*24)
+// count adds to both levels of the roll-ups.
+func (s *Store) count(ctx context.Context, tx *tx, cells rollup.Delta, made fresh) error {
+	// First the zones: days of a site that has none yet are summed from the
+	// cells that are there.
+	days, err := s.daysOf(ctx, tx, cells, made)
+	if err != nil {
+		return fmt.Errorf("zones: %w", err)
+	}
+	values := make([]any, 0, max(len(cells), len(days))*24)
 	for k, c := range cells {
 		asked, err := s.askedID(ctx, tx, k.Asked, made)
 		if err != nil {
 			return err
 		}
-		values = append(values, asked, int64(k.Bucket))
-		for _, n := range c.Steps {
-			values = append(values, n)
-		}
-		for _, n := range c.Aside[1:] {
-			values = append(values, n)
-		}
-		values = append(values, c.Presses, c.AsidePresses, c.Mixed, c.Insistent)
+		values = appendCounts(append(values, asked, int64(k.Bucket)), c)
 	}
 	if err := s.d.insert(ctx, tx, &s.tables.cell, values); err != nil {
 		return fmt.Errorf("roll-ups: %w", err)
 	}
+	values = values[:0]
+	for k, c := range days {
+		asked, err := s.askedID(ctx, tx, k.Asked, made)
+		if err != nil {
+			return err
+		}
+		values = appendCounts(append(values, int64(k.Day), asked), c)
+	}
+	if err := s.d.insert(ctx, tx, &s.tables.day, values); err != nil {
+		return fmt.Errorf("days: %w", err)
+	}
 	return nil
+}
+
+// appendCounts appends the values of cellColumns.
+func appendCounts(values []any, c rollup.Cell) []any {
+	for _, n := range c.Steps {
+		values = append(values, n)
+	}
+	for _, n := range c.Aside[1:] {
+		values = append(values, n)
+	}
+	return append(values, c.Presses, c.AsidePresses, c.Mixed, c.Insistent)
 }
 
 // live notes when the sites of the changes were last pressed and stored.

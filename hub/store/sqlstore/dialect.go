@@ -37,9 +37,10 @@ type database interface {
 
 // writer is how rows are written fast.
 type writer interface {
-	// term reads the term and holds it until tx ends: others that write under
-	// a term, or raise it, wait.
-	term(ctx context.Context, tx *tx) (int64, error)
+	// term reads the term, and what rises when days move to another zone, and
+	// holds both until tx ends: others that write under a term, or raise it, or
+	// move days, wait.
+	term(ctx context.Context, tx *tx) (n, zoning int64, err error)
 	// advance sets marks of journals that are not closed, each if it still
 	// stands at its from, and reports which it has set.
 	advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error)
@@ -126,13 +127,20 @@ func numbers(names ...string) []column {
 }
 
 // tables are those that rows come to in bulk.
-type tables struct{ record, checkpoint, visit, cell, life table }
+type tables struct{ record, checkpoint, visit, cell, day, life table }
 
 func bulkTables() tables {
-	counts := cellColumns()
-	sums := make([]string, len(counts))
-	for i, c := range counts {
-		sums[i] = c + " = cell." + c + " + excluded." + c
+	// counts is a table of cells, to which others are added.
+	counts := func(name string, key ...string) table {
+		columns := cellColumns()
+		sums := make([]string, len(columns))
+		for i, c := range columns {
+			sums[i] = c + " = " + name + "." + c + " + excluded." + c
+		}
+		return table{
+			name: name, columns: append(numbers(key...), numbers(columns...)...),
+			tail: "ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(sums, ", "),
+		}
 	}
 	return tables{
 		record: table{name: "record", columns: append(numbers("day", "source", "seq"), column{"body", binary})},
@@ -146,10 +154,8 @@ func bulkTables() tables {
 			tail: `ON CONFLICT (source, seq) DO UPDATE SET asked = excluded.asked, rating = excluded.rating, presses = excluded.presses,
 		marks = excluded.marks, aside = excluded.aside, at = excluded.at, within = excluded.within`,
 		},
-		cell: table{
-			name: "cell", columns: append(numbers("asked", "bucket"), numbers(counts...)...),
-			tail: "ON CONFLICT (asked, bucket) DO UPDATE SET " + strings.Join(sums, ", "),
-		},
+		cell: counts("cell", "asked", "bucket"),
+		day:  counts("day", "day", "asked"),
 		life: table{
 			name: "life", columns: append([]column{{"site", text}}, numbers("pressed_at", "stored_at")...),
 			tail: `ON CONFLICT (site) DO UPDATE SET

@@ -141,7 +141,7 @@ type postgresWriter struct{ inserts map[*table]string }
 
 func newPostgresWriter(ts *tables) *postgresWriter {
 	w := &postgresWriter{inserts: make(map[*table]string)}
-	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.life} {
+	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life} {
 		arrays := make([]string, len(t.columns))
 		for i, c := range t.columns {
 			arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, [...]string{number: "bigint", binary: "bytea", text: "text"}[c.kind])
@@ -155,9 +155,9 @@ func newPostgresWriter(ts *tables) *postgresWriter {
 // term come one after the other, as they do in SQLite, so that they cannot lock
 // each other out whatever rows they touch in whatever order. There is one that
 // ingests, so nothing is lost by that.
-func (w *postgresWriter) term(ctx context.Context, tx *tx) (n int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT n FROM term FOR NO KEY UPDATE").Scan(&n)
-	return n, err
+func (w *postgresWriter) term(ctx context.Context, tx *tx) (n, zoning int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT n, zoning FROM term FOR NO KEY UPDATE").Scan(&n, &zoning)
+	return n, zoning, err
 }
 
 func (w *postgresWriter) advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error) {

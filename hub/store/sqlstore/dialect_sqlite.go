@@ -108,7 +108,7 @@ func bulkSizes() []int { return []int{100, 10, 1} }
 
 func (w *sqliteWriter) prepare(ctx context.Context, db *sql.DB, ts *tables) error {
 	var err error
-	if w.readTerm, err = db.PrepareContext(ctx, "SELECT n FROM term"); err != nil {
+	if w.readTerm, err = db.PrepareContext(ctx, "SELECT n, zoning FROM term"); err != nil {
 		return err
 	}
 	if w.move, err = db.PrepareContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, stored_at = ?
@@ -116,7 +116,7 @@ func (w *sqliteWriter) prepare(ctx context.Context, db *sql.DB, ts *tables) erro
 		return err
 	}
 	w.bulks = make(map[*table][]sized)
-	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.life} {
+	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life} {
 		row := ", (" + strings.Repeat("?, ", len(t.columns)-1) + "?)"
 		for _, n := range bulkSizes() {
 			st, err := db.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.names()+") VALUES "+strings.Repeat(row, n)[2:]+" "+t.tail)
@@ -140,9 +140,9 @@ func (w *sqliteWriter) close() error {
 }
 
 // term holds the term by the write lock, which tx has.
-func (w *sqliteWriter) term(ctx context.Context, tx *tx) (n int64, err error) {
-	err = tx.StmtContext(ctx, w.readTerm).QueryRowContext(ctx).Scan(&n)
-	return n, err
+func (w *sqliteWriter) term(ctx context.Context, tx *tx) (n, zoning int64, err error) {
+	err = tx.StmtContext(ctx, w.readTerm).QueryRowContext(ctx).Scan(&n, &zoning)
+	return n, zoning, err
 }
 
 func (w *sqliteWriter) advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error) {

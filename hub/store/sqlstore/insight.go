@@ -6,11 +6,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"sourire/hub/insight"
 	"sourire/hub/rollup"
@@ -21,7 +19,7 @@ import (
 // PutSites implements insight.Store.
 func (s *Store) PutSites(ctx context.Context, sites []site.Site) error {
 	sites = slices.SortedFunc(slices.Values(sites), func(a, b site.Site) int { return cmp.Compare(a.ID, b.ID) })
-	return s.d.update(ctx, func(tx *tx) error {
+	err := s.d.update(ctx, func(tx *tx) error {
 		for _, x := range sites {
 			_, err := tx.ExecContext(ctx, `INSERT INTO site (id, name, zone) VALUES (?, ?, ?)
 				ON CONFLICT (id) DO UPDATE SET name = excluded.name, zone = excluded.zone`, x.ID, x.Name, x.Zone.String())
@@ -31,6 +29,10 @@ func (s *Store) PutSites(ctx context.Context, sites []site.Site) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx, nil)
 }
 
 // Sites implements insight.Store.
@@ -177,82 +179,6 @@ func countBad(ctx context.Context, tx *tx, kiosks []insight.Kiosk) error {
 		}
 	}
 	return nil
-}
-
-// Read implements insight.Store.
-func (s *Store) Read(ctx context.Context, q insight.Question) (insight.Answer, error) {
-	var a insight.Answer
-	err := s.d.view(ctx, func(tx *tx) (err error) {
-		if a.Days, err = sumDays(ctx, tx, q); err != nil {
-			return fmt.Errorf("days: %w", err)
-		}
-		undated, err := readCells(ctx, tx, "WHERE asked.site = ? AND cell.bucket = 0", q.Site)
-		if err != nil {
-			return fmt.Errorf("undated: %w", err)
-		}
-		for k, c := range undated {
-			a.Undated = append(a.Undated, insight.DayCell{Asked: k.Asked, Day: -1, Cell: c})
-		}
-		var pressed, stored int64
-		err = tx.QueryRowContext(ctx, "SELECT pressed_at, stored_at FROM life WHERE site = ?", q.Site).Scan(&pressed, &stored)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("life: %w", err)
-		}
-		a.PressedAt, a.StoredAt = instant(pressed), instant(stored)
-		if q.Shown == "" {
-			return nil
-		}
-		a.Shown = insight.Snapshot{Site: q.Site, Day: q.Shown}
-		err = tx.QueryRowContext(ctx, "SELECT body, at FROM published WHERE site = ? AND day = ?", q.Site, q.Shown).Scan(&a.Shown.Body, &a.Shown.At)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("published: %w", err)
-		}
-		return nil
-	})
-	return a, err
-}
-
-// sumDays adds the cells of each day up inside the store: a month of a
-// touchpoint is three thousand quarters of an hour and thirty days. The joins
-// are CROSS so that SQLite keeps their order: what was asked, day, and then the
-// range of one key.
-func sumDays(ctx context.Context, tx *tx, q insight.Question) ([]insight.DayCell, error) {
-	if len(q.Bounds) < 2 {
-		return nil, nil
-	}
-	columns := cellColumns()
-	var query strings.Builder
-	query.WriteString("WITH day (i, lo, hi) AS (VALUES ")
-	for i := range len(q.Bounds) - 1 {
-		if i > 0 {
-			query.WriteString(", ")
-		}
-		fmt.Fprintf(&query, "(%d, %d, %d)", i, q.Bounds[i], q.Bounds[i+1])
-	}
-	query.WriteString(") SELECT site, touchpoint, survey, scale, day.i")
-	for _, c := range columns {
-		query.WriteString(", CAST(sum(" + c + ") AS BIGINT)")
-	}
-	query.WriteString(` FROM asked CROSS JOIN day CROSS JOIN cell
-		WHERE asked.site = ? AND cell.asked = asked.id AND cell.bucket >= day.lo AND cell.bucket < day.hi
-		GROUP BY asked.id, site, touchpoint, survey, scale, day.i`)
-	rows, err := tx.QueryContext(ctx, query.String(), q.Site)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []insight.DayCell
-	for rows.Next() {
-		var d insight.DayCell
-		to := []any{&d.Asked.Site, &d.Asked.Touchpoint, &d.Asked.Survey, &d.Asked.Scale, &d.Day}
-		if err := rows.Scan(append(to, cellFields(&d.Cell)...)...); err != nil {
-			return nil, err
-		}
-		if !d.Cell.IsZero() {
-			out = append(out, d)
-		}
-	}
-	return out, rows.Err()
 }
 
 // cellFields are the fields of a cell in the order of cellColumns.

@@ -23,6 +23,8 @@ type Store struct {
 	asked   map[feedback.Asked]int64 // rows that are committed
 	sources map[ingest.Key]int64     // rows that are committed; journals heard lately
 	months  map[month]bool           // that have room for records
+	zones   zones                    // in which days stand, committed
+	rules   map[*time.Location]int64 // see rulesOf
 }
 
 func newStore(d dialect) *Store { return &Store{d: d, tables: bulkTables()} }
@@ -127,6 +129,7 @@ func (s *Store) remember(made fresh) {
 	maps.Copy(s.asked, made.asked)
 	maps.Copy(s.sources, made.source)
 	maps.Copy(s.months, made.months)
+	s.zones.take(made.zones)
 }
 
 // forget empties the caches: what is behind a new connection may be another copy,
@@ -134,7 +137,7 @@ func (s *Store) remember(made fresh) {
 func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked, s.sources, s.months = nil, nil, nil
+	s.asked, s.sources, s.months, s.zones = nil, nil, nil, zones{}
 }
 
 // month is one of UTC, in which records are stored: months since the year 0.

@@ -82,6 +82,13 @@ func (b behind) database() storetest.Database {
 	return storetest.Database{
 		Obstruct: exec("INSERT INTO record (day, seq, body, source) SELECT CAST($1 AS BIGINT), $2, '[]', id FROM source WHERE kiosk = $3 AND epoch = $4"),
 		Clear:    exec("DELETE FROM record WHERE day = $1 AND seq = $2 AND source = (SELECT id FROM source WHERE kiosk = $3 AND epoch = $4)"),
+		Exec: func(tb testing.TB, query string) {
+			tb.Helper()
+			b(tb, func(db *sql.DB) error {
+				_, err := db.Exec(query)
+				return err
+			})
+		},
 		Age: func(tb testing.TB, key ingest.Key) {
 			tb.Helper()
 			b(tb, func(db *sql.DB) error {

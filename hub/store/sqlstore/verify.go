@@ -211,6 +211,34 @@ func (r snapshot) Cells(ctx context.Context) (rollup.Delta, error) {
 	return readCells(ctx, r.tx, "")
 }
 
+// Days implements verify.Reader.
+func (r snapshot) Days(ctx context.Context) (rollup.Days, map[feedback.SiteID]*rollup.Calendar, error) {
+	stand, err := standings(ctx, r.tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	calendars := make(map[feedback.SiteID]*rollup.Calendar)
+	of := make(map[string]*rollup.Calendar)
+	for id, st := range stand {
+		if of[st.zone] == nil {
+			of[st.zone] = calendarOf(st.zone)
+		}
+		calendars[id] = nil
+		if of[st.zone].Rules() == st.rules {
+			calendars[id] = of[st.zone]
+		}
+	}
+	rows, err := r.tx.QueryContext(ctx, dayColumns("day.day")+" FROM day JOIN asked ON asked.id = day.asked")
+	if err != nil {
+		return nil, nil, err
+	}
+	days := make(rollup.Days)
+	err = eachDay(rows, func(asked feedback.Asked, day rollup.Day, c rollup.Cell) {
+		days[rollup.DayKey{Asked: asked, Day: day}] = c
+	})
+	return days, calendars, err
+}
+
 // Records implements verify.Reader.
 func (r snapshot) Records(ctx context.Context) (n int64, err error) {
 	err = r.tx.QueryRowContext(ctx, "SELECT count(*) FROM record").Scan(&n)

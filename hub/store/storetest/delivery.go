@@ -14,6 +14,7 @@ import (
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
+	"sourire/hub/site"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
 	"sourire/internal/visit"
@@ -50,7 +51,7 @@ func Delivery(t *testing.T, create func(t *testing.T) Database) {
 	for _, b := range broken {
 		t.Run(b.name, func(t *testing.T) {
 			p := newPlayer(t, create)
-			p.wrap = b.wrap
+			p.wrap, p.unmended = b.wrap, true
 			const plays = 40
 			for seed := range plays {
 				if p.play(scenarios().Example(seed)) != nil {
@@ -118,7 +119,9 @@ type player struct {
 	single      *ingest.Ingester
 	wrap        func(ingest.Store) ingest.Store
 	plays       int
-	old         int // see scenario.Old
+	old         int    // see scenario.Old
+	zone        string // of the site of this play, in the first database
+	unmended    bool   // no rebuild, which would mend what a broken store did
 	versions    int
 }
 
@@ -153,7 +156,7 @@ func (p *player) play(s scenario) error {
 		}
 	}
 	through := make([]feedback.Seq, len(devices))
-	p.old = s.Old
+	p.old, p.zone = s.Old, "UTC"
 	g := p.ingester()
 	for _, st := range s.Steps {
 		var batches []ingest.Batch
@@ -180,6 +183,19 @@ func (p *player) play(s scenario) error {
 			if g, err = p.upgrade(devices); err != nil {
 				return err
 			}
+		case rezoned:
+			p.zone = zones()[st.Zone]
+			id := feedback.SiteID(fmt.Sprintf("s%d", p.plays))
+			if err := p.store.PutSites(p.t.Context(), []site.Site{{ID: id, Name: "n", Zone: mustZone(p.t, p.zone)}}); err != nil {
+				return err
+			}
+		case rebuilt:
+			if p.unmended {
+				continue
+			}
+			if err := p.rebuild(g, devices, through); err != nil {
+				return err
+			}
 		}
 	}
 	for i, d := range devices {
@@ -196,6 +212,23 @@ func (p *player) play(s scenario) error {
 		}
 	}
 	return p.compare(devices)
+}
+
+// rebuild derives everything anew. Between the recount and what comes of it, every
+// device sends a little more.
+func (p *player) rebuild(g *ingest.Ingester, devices []*device, through []feedback.Seq) error {
+	p.versions++
+	var failed error
+	_, err := g.Rebuild(p.t.Context(), &meddling{Rebuilds: p.store, meddle: func() {
+		var batches []ingest.Batch
+		var st step
+		for i, d := range devices {
+			m := move{Epoch: i, Len: 5}
+			batches, st.Moves = append(batches, m.batch(d, through[i])), append(st.Moves, m)
+		}
+		failed = settle(g.Ingest(p.t.Context(), batches), st, through)
+	}}, fmt.Sprint("v", p.versions), nil)
+	return errors.Join(err, failed)
 }
 
 func (p *player) ingester() *ingest.Ingester {
@@ -272,6 +305,7 @@ type kept struct {
 	visits map[ingest.Key]map[feedback.Seq]visit.Visit
 	marks  map[ingest.Key]string
 	cells  rollup.Delta
+	days   rollup.Days
 }
 
 func (p *player) compare(devices []*device) error {
@@ -284,6 +318,7 @@ func (p *player) compare(devices []*device) error {
 		return err
 	}
 	cells := make(rollup.Delta)
+	days, utc := make(rollup.Days), make(rollup.Days)
 	for _, d := range devices {
 		want := foldOf(p.t, d, d.last(), nil)
 		k := d.key()
@@ -297,7 +332,15 @@ func (p *player) compare(devices []*device) error {
 		}
 		for _, v := range want.visits {
 			count(cells, v)
+			countDay(days, v, mustZone(p.t, p.zone))
+			countDay(utc, v, time.UTC)
 		}
+	}
+	if !maps.Equal(once.days, utc) {
+		return fmt.Errorf("in one delivery got days %+v, a recount gives %+v", once.days, utc)
+	}
+	if !maps.Equal(split.days, days) {
+		return fmt.Errorf("in %s got days %+v, a recount gives %+v", p.zone, split.days, days)
 	}
 	if !maps.Equal(once.cells, cells) {
 		return fmt.Errorf("in one delivery got roll-ups %+v, a recount gives %+v", once.cells, cells)
@@ -314,7 +357,7 @@ func (p *player) read(s IngestStore, devices []*device) (kept, error) {
 		visits: make(map[ingest.Key]map[feedback.Seq]visit.Visit), marks: make(map[ingest.Key]string), cells: make(rollup.Delta),
 	}
 	ctx := p.t.Context()
-	site := feedback.SiteID(fmt.Sprintf("s%d", p.plays))
+	at := feedback.SiteID(fmt.Sprintf("s%d", p.plays))
 	err := s.Snapshot(ctx, func(r verify.Reader) error {
 		sources, err := r.Sources(ctx)
 		if err != nil {
@@ -343,10 +386,15 @@ func (p *player) read(s IngestStore, devices []*device) (kept, error) {
 		}
 		cells, err := r.Cells(ctx)
 		for k, c := range cells {
-			if k.Asked.Site == site {
+			if k.Asked.Site == at {
 				out.cells[k] = c
 			}
 		}
+		if err != nil {
+			return err
+		}
+		days, _, err := r.Days(ctx)
+		out.days = daysAt(days, at)
 		return err
 	})
 	return out, err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sourire/hub/ingest"
+	"sourire/hub/site"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
 	"sourire/internal/wire"
@@ -15,8 +16,10 @@ import (
 // which is [Ingest] in hub/store/storetest.
 type IngestStore interface {
 	ingest.Store
-	ingest.Journals
+	ingest.Rebuilds
 	verify.Store
+	PutSites(ctx context.Context, sites []site.Site) error
+	PutZone(ctx context.Context, zone *time.Location) error
 	ID(ctx context.Context) (string, error)
 	Redraw(ctx context.Context) error
 	TakeOver(ctx context.Context) (int64, error)
@@ -36,6 +39,8 @@ type Database struct {
 	Clear    func(tb testing.TB, key ingest.Key, seq feedback.Seq, at time.Time)
 	// Age makes a journal one that an older version of the visit rule folded.
 	Age func(tb testing.TB, key ingest.Key)
+	// Exec executes a statement.
+	Exec func(tb testing.TB, query string)
 	// Comments returns the texts that are kept of a journal.
 	Comments func(tb testing.TB, key ingest.Key) map[feedback.Seq]string
 	// Refused returns how many refused payloads of a kiosk are kept, how long
@@ -43,7 +48,7 @@ type Database struct {
 	Refused func(tb testing.TB, kiosk feedback.KioskID) (kept int, size, counted int64)
 }
 
-// Ingest holds a store to the contracts of ingest.Store and verify.Store: every
+// Ingest holds a store to the contracts of ingest.Store, ingest.Rebuilds and verify.Store: every
 // rule of the conversation, through a real ingester. create returns a new empty
 // database.
 func Ingest(t *testing.T, create func(t *testing.T) Database) {
@@ -57,6 +62,7 @@ func Ingest(t *testing.T, create func(t *testing.T) Database) {
 		{"Records", recordCases()},
 		{"Replay", replayCases()},
 		{"Writers", writerCases()},
+		{"Rebuild", rebuildCases()},
 		{"Faults", faultCases()},
 	}
 	for _, g := range groups {

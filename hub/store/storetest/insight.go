@@ -9,7 +9,6 @@ import (
 	"sourire/hub/fleet"
 	"sourire/hub/ingest"
 	"sourire/hub/insight"
-	"sourire/hub/rollup"
 	"sourire/hub/site"
 	"sourire/internal/feedback"
 	"sourire/internal/visit"
@@ -112,8 +111,8 @@ func insightRead(t *testing.T, s InsightStore) {
 	k.Asks(stored.Add(time.Hour), exit("lyon"))
 	k.Press(stored.Add(2*time.Hour), 1)
 	k.Send()
-	q := insight.Question{Site: "lyon", Bounds: paris.Bounds(last, 3)}
-	a := must(s.Read(ctx, q))(t)
+	q := insight.Question{Site: paris, Last: last, Days: 3, Undated: true}
+	a := must(s.Read(ctx, q))(t)[0]
 	got := make([]int64, 3)
 	for _, d := range a.Days {
 		if d.Asked != exit("lyon") || d.Cell.Presses != d.Cell.Steps[2] {
@@ -133,7 +132,8 @@ func insightRead(t *testing.T, s InsightStore) {
 	if a.Shown.At != 0 || a.Shown.Body != nil {
 		t.Errorf("something is shown: %+v", a.Shown)
 	}
-	empty := must(s.Read(ctx, insight.Question{Site: "oslo", Bounds: []rollup.Bucket{1, 2}, Shown: "2026-03-30"}))(t)
+	oslo := must(site.New("oslo", "", "Europe/Oslo"))(t)
+	empty := must(s.Read(ctx, insight.Question{Site: oslo, Last: last, Days: 3, Undated: true, Shown: "2026-03-30"}))(t)[0]
 	if len(empty.Days)+len(empty.Undated) != 0 || empty.Shown.At != 0 || !empty.PressedAt.IsZero() {
 		t.Errorf("a site without presses: got %+v", empty)
 	}
@@ -212,6 +212,7 @@ func insightBad(t *testing.T, s InsightStore) {
 
 func insightPublish(t *testing.T, s InsightStore) {
 	ctx := t.Context()
+	lyon := must(site.New("lyon", "", "Europe/Paris"))(t)
 	put := func(day, body string, at, was int64, want bool) {
 		t.Helper()
 		if got := must(s.Publish(ctx, insight.Snapshot{Site: "lyon", Day: day, Body: []byte(body), At: at}, was))(t); got != want {
@@ -220,7 +221,7 @@ func insightPublish(t *testing.T, s InsightStore) {
 	}
 	shown := func(day, body string, at int64) {
 		t.Helper()
-		a := must(s.Read(ctx, insight.Question{Site: "lyon", Bounds: []rollup.Bucket{1, 2}, Shown: day}))(t)
+		a := must(s.Read(ctx, insight.Question{Site: lyon, Last: site.Day{Year: 2026, Month: time.March, Day: 29}, Days: 1, Shown: day}))(t)[0]
 		if string(a.Shown.Body) != body || a.Shown.At != at {
 			t.Errorf("%s: got %q at %d, want %q at %d", day, a.Shown.Body, a.Shown.At, body, at)
 		}

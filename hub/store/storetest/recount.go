@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"maps"
+	"time"
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
@@ -29,7 +30,7 @@ func (b *bench) check() {
 			b.Errorf("verify: %s epoch %v: %s", f.Source.Key.Kiosk, f.Source.Key.Epoch, p)
 		}
 	}
-	cells := make(rollup.Delta)
+	cells, days := make(rollup.Delta), make(rollup.Days)
 	b.read(func(r verify.Reader) error {
 		sources, err := r.Sources(b.Context())
 		if err != nil {
@@ -41,7 +42,7 @@ func (b *bench) check() {
 				b.Errorf("the store has %v, which nobody made", s.Key)
 				continue
 			}
-			if err := b.recount(r, s, d, cells); err != nil {
+			if err := b.recount(r, s, d, cells, days); err != nil {
 				return err
 			}
 		}
@@ -49,12 +50,19 @@ func (b *bench) check() {
 		if !maps.Equal(got, cells) {
 			b.Errorf("got roll-ups\n%+v, a recount gives\n%+v", got, cells)
 		}
+		if err != nil {
+			return err
+		}
+		byDay, _, err := r.Days(b.Context())
+		if !maps.Equal(byDay, days) {
+			b.Errorf("got days\n%+v, a recount gives\n%+v", byDay, days)
+		}
 		return err
 	})
 }
 
 // recount compares one journal with its device and counts its visits.
-func (b *bench) recount(r verify.Reader, s verify.Source, d *device, cells rollup.Delta) error {
+func (b *bench) recount(r verify.Reader, s verify.Source, d *device, cells rollup.Delta, days rollup.Days) error {
 	gaps, err := r.Gaps(b.Context(), s.Key)
 	if err != nil {
 		return err
@@ -89,6 +97,7 @@ func (b *bench) recount(r verify.Reader, s verify.Source, d *device, cells rollu
 	}
 	for _, v := range want.visits {
 		count(cells, v)
+		countDay(days, v, time.UTC)
 	}
 	return nil
 }
