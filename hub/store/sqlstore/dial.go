@@ -64,6 +64,7 @@ func parseAddress(address string) (*pgx.ConnConfig, error) {
 
 func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error) {
 	s := newStore(dialect{
+		hubs:       &peers{config},
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
 		check:      func(context.Context) error { return nil }, // the server answers for its pages
