@@ -59,7 +59,7 @@ func TestTakeOver_neverSpeaksTwice(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		start := func(crash int, speaks bool) {
 			store.crash = crash
-			id, term, err := takeOver(context.Background(), &store, path, log)
+			id, term, err := takeOver(context.Background(), &store, path, doubt, log)
 			if err != nil {
 				if !errors.Is(err, errCrash) {
 					rt.Fatal(err)
@@ -134,7 +134,7 @@ func TestTakeOver_says(t *testing.T) {
 				}
 			}
 			var said bytes.Buffer
-			id, term, err := takeOver(ctx, store, path, slog.New(slog.NewTextHandler(&said, nil)))
+			id, term, err := takeOver(ctx, store, path, doubt, slog.New(slog.NewTextHandler(&said, nil)))
 			if err != nil || term != 3 {
 				t.Fatalf("got term %d, %v, want 3", term, err)
 			}
@@ -164,7 +164,7 @@ func TestTakeOver_newHub(t *testing.T) {
 	defer store.Close()
 	var said bytes.Buffer
 	for want := int64(1); want < 4; want++ {
-		_, term, err := takeOver(ctx, store, filepath.Join(dir, lastTermName), slog.New(slog.NewTextHandler(&said, nil)))
+		_, term, err := takeOver(ctx, store, filepath.Join(dir, lastTermName), doubt, slog.New(slog.NewTextHandler(&said, nil)))
 		if err != nil || term != want {
 			t.Errorf("got term %d, %v, want %d", term, err, want)
 		}
@@ -199,7 +199,7 @@ func TestNew_termNotNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)
-	if want := fmt.Sprintf("store %s term %d\n", a.talk.self.Store, a.talk.self.Term); err != nil || string(got) != want {
+	if want := fmt.Sprintf("store %s term %d\n", a.role.current().talk.self.Store, a.role.current().talk.self.Term); err != nil || string(got) != want {
 		t.Errorf("got %q, %v, want %q, for this is what it speaks under", got, err, want)
 	}
 	if err := a.Stop(); err != nil {
