@@ -250,12 +250,7 @@ func TestPrograms_killedAndCut(t *testing.T) {
 // pageNumber reads a number from the page of the site store-1.
 func pageNumber(t *testing.T, web, id string) int64 {
 	t.Helper()
-	return pageNumberOf(t, web, "store-1", id)
-}
-
-func pageNumberOf(t *testing.T, web, site, id string) int64 {
-	t.Helper()
-	resp, err := http.Get(fmt.Sprintf("http://%s/site/%s?lang=en", web, site))
+	resp, err := http.Get(fmt.Sprintf("http://%s/site/store-1?lang=en", web))
 	if err != nil {
 		t.Fatal(err)
 	}
