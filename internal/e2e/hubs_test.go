@@ -21,8 +21,10 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/internal/e2e/ledger"
+	"sourire/internal/link"
 	"sourire/internal/mosquittotest"
 	"sourire/internal/postgrestest"
+	"sourire/internal/wire"
 	"sourire/kiosk/fleetsim"
 	"sourire/kiosk/input/script"
 	"sourire/kiosk/settings"
@@ -90,6 +92,9 @@ func health(web string) string {
 	}
 	return string(body)
 }
+
+// ingesting reports whether a hub says that it ingests.
+func (m *member) ingesting() bool { return strings.Contains(health(m.web), ingests) }
 
 // saysWithin waits until a hub says something of itself and returns how long
 // that took.
@@ -237,6 +242,9 @@ func TestHubs_takeOver(t *testing.T) {
 		t.Errorf("the hub that took over says %q when the other wakes", said)
 	}
 	fleet.settle()
+	if h := hubState(t, c.broker); !h.Online || !strings.Contains(health(a.web), fmt.Sprintf("term %d,", h.Term)) {
+		t.Errorf("the broker keeps %+v, want what the hub that ingests says of itself", h)
+	}
 
 	sum := c.agree()
 	t.Logf("%v; killed: taken over after %v, hung: after %v, woke and waits after %v", sum, killed.Round(time.Millisecond), hung.Round(time.Millisecond), woke.Round(time.Millisecond))
@@ -254,6 +262,31 @@ func TestHubs_takeOver(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("a said:\n%s\nb said:\n%s", a.out, b.out)
+	}
+}
+
+// hubState returns what the broker tells kiosks that come next of the hub.
+func hubState(t *testing.T, broker string) wire.Hub {
+	t.Helper()
+	got := make(chan wire.Hub, 100)
+	conn, err := link.Dial(context.Background(), link.Options{
+		Address: broker, ClientID: "later", Subscriptions: []string{wire.HubState},
+		Handler: func(m link.Message) {
+			if h, err := wire.Decode[wire.Hub](m.Payload); err == nil {
+				got <- h
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	select {
+	case h := <-got:
+		return h
+	case <-time.After(10 * time.Second):
+		t.Fatal("the broker keeps no state of the hub")
+		return wire.Hub{}
 	}
 }
 

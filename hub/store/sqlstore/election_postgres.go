@@ -173,10 +173,13 @@ func (p *peers) follow(ctx context.Context, changed func([]feedback.SiteID)) err
 	}
 	changed(nil)
 	for {
-		if err := hear(ctx, c, changed); err != nil {
-			return err
+		err := hear(ctx, c, changed)
+		if err == nil {
+			err = beat(ctx, c)
 		}
-		if err := beat(ctx, c); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil {
 			return describe(p.config, err)
 		}
 	}
@@ -189,8 +192,6 @@ func hear(ctx context.Context, c *pgx.Conn, changed func([]feedback.SiteID)) err
 	for {
 		n, err := c.WaitForNotification(pause)
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
 		case err == nil:
 			var sites []feedback.SiteID
 			for _, s := range strings.Fields(n.Payload) {
