@@ -50,6 +50,29 @@ type role struct {
 	before  ingest.Stats // of reigns that are over
 }
 
+// Alone runs do in the place of the hub that ingests, under a term of its own. Its
+// error is an OtherHubError when a hub has that place. Should the place be lost,
+// what do writes is refused by its term.
+func Alone(ctx context.Context, store *sqlstore.Store, name string, do func(term int64) error) error {
+	lease, err := elect(ctx, store, name)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	beating, stop := context.WithCancel(ctx)
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		_ = lease.Hold(beating)
+	}()
+	defer func() { stop(); <-held }()
+	term, err := lease.TakeOver(ctx)
+	if err != nil {
+		return fmt.Errorf("take over the store: %w", err)
+	}
+	return do(term)
+}
+
 // contested reports whether another hub may have the place of this one.
 func (a *App) contested() bool { return a.o.Settings.Store.Postgres != "" }
 
@@ -71,12 +94,29 @@ func (a *App) name() string {
 // first elects a hub that can serve alone only, because kiosks come to its own
 // broker or nobody else has its store.
 func (a *App) first(ctx context.Context) (*sqlstore.Lease, error) {
+	lease, err := elect(ctx, a.store, a.name())
+	if other, ok := errors.AsType[OtherHubError](err); ok {
+		return nil, fmt.Errorf("%w, and the embedded broker serves exactly one hub: stop the other, or give both the same external broker with [broker] address", other)
+	}
+	return lease, err
+}
+
+// OtherHubError says that another hub ingests, and its name.
+type OtherHubError string
+
+// Error says so.
+func (e OtherHubError) Error() string {
+	return fmt.Sprintf("another hub (%s) ingests into this database", string(e))
+}
+
+// elect elects a program that does not wait long for its place. Its error is an OtherHubError when it is taken.
+func elect(ctx context.Context, store *sqlstore.Store, name string) (*sqlstore.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, electWithin)
 	defer cancel()
 	found, other := false, ""
-	lease, err := a.store.Elect(ctx, a.name(), func(holder string) { found, other = true, holder })
+	lease, err := store.Elect(ctx, name, func(holder string) { found, other = true, holder })
 	if err != nil && found && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, fmt.Errorf("another hub (%s) ingests into this database, and the embedded broker serves exactly one hub: stop the other, or give both the same external broker with [broker] address", other)
+		return nil, OtherHubError(other)
 	}
 	return lease, err
 }

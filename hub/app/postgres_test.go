@@ -78,8 +78,20 @@ func TestNew_embeddedBrokerServesOne(t *testing.T) {
 			t.Errorf("got %q, want %q in it", err, want)
 		}
 	}
+	store, err := app.OpenStore(t.Context(), second, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var taken app.OtherHubError
+	if err := app.Alone(t.Context(), store, "import", func(int64) error { return nil }); !errors.As(err, &taken) {
+		t.Errorf("got %v for an import beside a hub, want that another hub is there", err)
+	}
 	if err := a.Stop(); err != nil {
 		t.Fatal(err)
+	}
+	if err := app.Alone(t.Context(), store, "import", func(int64) error { return nil }); err != nil {
+		t.Error(err)
 	}
 	if b, err = app.New(t.Context(), options(second)); err != nil {
 		t.Fatal(err)

@@ -206,3 +206,28 @@ func TestNew_termNotNoted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where several hubs take over from each other, only what this one spoke under
+// itself can show that the database is an older copy.
+func TestDoubtAmongSeveral(t *testing.T) {
+	path := filepath.Join(t.TempDir(), lastTermName)
+	for text, doubted := range map[string]bool{
+		"":                 false, // no file: another hub has served before
+		"garbage":          false,
+		"store a term 4\n": false,
+		"store a term 2\n": false, // others in between
+		"store b term 9\n": false, // another drew a new id
+		"store a term 5\n": true,
+		"store a term 9\n": true,
+	} {
+		_ = os.Remove(path)
+		if text != "" {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if why := doubtAmongSeveral(path, "a", 5); (why != "") != doubted {
+			t.Errorf("%q: got %q, want doubt %v", text, why, doubted)
+		}
+	}
+}

@@ -225,6 +225,7 @@ func TestHubs_takeOver(t *testing.T) {
 	saysWithin(t, b.web, a.web+" ingests", 20*time.Second)
 	fleet := c.burst(20, 3600)
 	fleet.goesOn(50)
+	before := hubState(t, c.broker)
 
 	a.kill()
 	killed := saysWithin(t, b.web, ingests, takeOverWithin)
@@ -242,7 +243,11 @@ func TestHubs_takeOver(t *testing.T) {
 		t.Errorf("the hub that took over says %q when the other wakes", said)
 	}
 	fleet.settle()
-	if h := hubState(t, c.broker); !h.Online || !strings.Contains(health(a.web), fmt.Sprintf("term %d,", h.Term)) {
+	h := hubState(t, c.broker)
+	if h.Store != before.Store || h.Term <= before.Term {
+		t.Errorf("got %+v after %+v, want the same store under a higher term", h, before)
+	}
+	if !h.Online || !strings.Contains(health(a.web), fmt.Sprintf("term %d,", h.Term)) {
 		t.Errorf("the broker keeps %+v, want what the hub that ingests says of itself", h)
 	}
 
@@ -432,6 +437,77 @@ func (l *listener) hears(t *testing.T, event string, began time.Time) {
 			}
 		case <-late:
 			t.Fatalf("an open page heard no %q within 5 s", event)
+		}
+	}
+}
+
+// A database is replaced by an older copy while the kiosk is idle, and a hub that
+// has never served takes over: what the copy lacks comes back without a press,
+// under the old id, for the term is above all that were spoken.
+func TestHubs_putBack(t *testing.T) {
+	t.Parallel()
+	broker := mosquittotest.Start(t, mosquittotest.Options{}).URL()
+	server := postgrestest.Start(t)
+	address := server.Database()
+	serve := func() *app.App {
+		s := hubSettings(t)
+		s.Broker.Address, s.Store.Postgres = broker, address
+		hub, err := app.New(context.Background(), app.Options{Settings: s, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		saysWithin(t, hub.WebAddr(), "on the broker", 20*time.Second)
+		return hub
+	}
+	stop := func(hub *app.App) {
+		if err := hub.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	now := time.Now().Truncate(time.Second).Add(-time.Hour)
+	clock := &calendar{boot: "boot", at: now.Add(-time.Hour), now: now}
+	k := offlineKiosk(t, t.TempDir(), clock, stay{site: "store-1", touchpoint: "exit", scale: "smiley3"}, broker)
+	running, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- k.Run(running) }()
+	defer func() { end(); <-ended }()
+	press := func() {
+		t.Helper()
+		clock.set(clock.wall().Add(10 * time.Second))
+		if _, err := k.Press(context.Background(), 2); err != nil {
+			t.Fatal(err)
+		}
+		settled(t, k)
+	}
+	hub := serve()
+	press()
+	before := hubState(t, broker)
+	copied := server.Dump(address)
+	stop(hub)
+	hub = serve()
+	press()
+	stop(hub)
+
+	name := address[strings.LastIndex(address, "/")+1 : strings.Index(address, "?")]
+	admin := server.URL("sourire", "", "postgres")
+	server.Exec(admin, "DROP DATABASE "+name+" WITH (FORCE)")
+	server.Exec(admin, "CREATE DATABASE "+name)
+	server.Exec(address, copied)
+	hub = serve()
+	defer stop(hub)
+	if h := hubState(t, broker); h.Store != before.Store {
+		t.Errorf("got store %s, want %s as before", h.Store, before.Store)
+	}
+	began := time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		got := pageNumber(t, hub.WebAddr(), "stored")
+		if got == 2 {
+			break
+		}
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("the page says %d presses stored, want 2", got)
 		}
 	}
 }
