@@ -11,6 +11,7 @@ import (
 type dialect struct {
 	database
 	writer
+	hubs
 	// constraint reports whether err says that a row breaks a rule of the
 	// schema, so that the change it belongs to is to blame and not the store.
 	constraint func(err error) bool

@@ -46,6 +46,7 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 	s := newStore(dialect{
 		database:   &sqliteDatabase{db, w},
 		writer:     w,
+		hubs:       &alone{},
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
 		check:      db.QuickCheck,
