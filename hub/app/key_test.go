@@ -95,7 +95,7 @@ func write(t *testing.T, path, text string) {
 
 // A key in the settings that no kiosk could read from its file is refused.
 func TestSettings_Check_kiosksKey(t *testing.T) {
-	for key, good := range map[string]bool{"": true, "sesame": true, " sesame": false, "a\nb": false, "\xff": false} {
+	for key, good := range map[string]bool{"": true, "sesame": true, " " + "sesame": false, "a\nb": false, "\xff": false} {
 		s := settings(t)
 		s.Kiosks.Key = key
 		if err := s.Check(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "setting kiosks.key ") {

@@ -93,9 +93,6 @@ func health(web string) string {
 	return string(body)
 }
 
-// ingesting reports whether a hub says that it ingests.
-func (m *member) ingesting() bool { return strings.Contains(health(m.web), ingests) }
-
 // saysWithin waits until a hub says something of itself and returns how long
 // that took.
 func saysWithin(t *testing.T, web, what string, limit time.Duration) time.Duration {
@@ -402,7 +399,7 @@ func listen(t *testing.T, web, site string) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // the goroutine below closes it
 	if err != nil {
 		t.Fatal(err)
 	}

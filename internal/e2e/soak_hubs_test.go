@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -60,3 +61,6 @@ func TestSoak_cluster(t *testing.T) {
 	summary.Line("a cluster of three NATS servers, %d kiosks: the hub's node killed %d times, %d presses, they went on within %v: %s",
 		kiosks, rounds, pressed, longest.Round(time.Millisecond), verdict(t))
 }
+
+// ingesting reports whether a hub says that it ingests.
+func (m *member) ingesting() bool { return strings.Contains(health(m.web), ingests) }

@@ -89,7 +89,7 @@ const maxNews = 64
 
 // sitesOf returns the sites that the changes which were made touch, and whether
 // there are any; none but true means that there are too many.
-func sitesOf(changes []ingest.Change, errs []error) (sites []feedback.SiteID, any bool) {
+func sitesOf(changes []ingest.Change, errs []error) (sites []feedback.SiteID, touched bool) {
 	seen := make(map[feedback.SiteID]bool)
 	for i := range changes {
 		if errs[i] != nil {
