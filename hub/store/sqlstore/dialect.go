@@ -11,6 +11,7 @@ import (
 type dialect struct {
 	database
 	writer
+	copier copier
 	// constraint reports whether err says that a row breaks a rule of the
 	// schema, so that the change it belongs to is to blame and not the store.
 	constraint func(err error) bool
@@ -30,8 +31,6 @@ type database interface {
 	view(ctx context.Context, do func(*tx) error) error
 	// reader answers single questions.
 	reader() querier
-	// backup writes a copy to a new file while the database is in use.
-	backup(ctx context.Context, path string) error
 	close() error
 }
 
