@@ -67,11 +67,17 @@ type conversion interface {
 	settle(ctx context.Context, tx *tx, shapes []*shape) error
 }
 
-// whole refuses a store into which a copy was not finished.
-func (s *Store) whole(ctx context.Context) error {
+// Begun reports whether a copy into the store was begun and not finished.
+func (s *Store) Begun(ctx context.Context) (bool, error) {
 	var n int
 	err := s.d.reader().QueryRowContext(ctx, "SELECT count(*) FROM meta WHERE name = ?", metaIncomplete).Scan(&n)
-	if err == nil && n > 0 {
+	return n > 0, err
+}
+
+// whole refuses a store into which a copy was not finished.
+func (s *Store) whole(ctx context.Context) error {
+	begun, err := s.Begun(ctx)
+	if begun {
 		return ErrIncomplete
 	}
 	return err
