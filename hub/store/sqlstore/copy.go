@@ -53,17 +53,15 @@ type CopyOptions struct {
 
 // copier is how a database is copied from and into.
 type copier interface {
-	isFile() bool
-	shapes() string // a question for table, column, type, place in the key, numbered by the database
+	// shapes is a question for table, column, type, place in the key, and whether
+	// the database numbers it.
+	shapes() string
+	// vacuum writes a copy into an empty file, where the database is one.
 	vacuum(ctx context.Context, path string) error
 	clear(ctx context.Context, tx *tx, s *shape) error
-	conversion
-}
-
-// conversion is how rows from elsewhere are written.
-type conversion interface {
-	convert(values []any, s *shape) error
+	// insert writes rows given as one flat list of values.
 	insert(ctx context.Context, tx *tx, s *shape, values []any) error
+	// settle ends a copy into the database.
 	settle(ctx context.Context, tx *tx, shapes []*shape) error
 }
 
@@ -119,7 +117,7 @@ func newID() string {
 }
 
 // IsFile reports whether the store is a SQLite file.
-func (s *Store) IsFile() bool { return s.d.copier.isFile() }
+func (s *Store) IsFile() bool { return s.d.file }
 
 // Backup writes one state of the store into the file at path, which must be
 // missing or empty, while the store is in use. The file is whole, and says so by
@@ -324,7 +322,7 @@ func (c *copying) table(ctx context.Context, p pair) error {
 	})
 	g.Go(func() error {
 		for values := range batches {
-			if err := c.to.d.copier.convert(values, p.to); err != nil {
+			if err := convert(values, p.to, c.to.d.legible); err != nil {
 				return err
 			}
 			p.add(p.sum, values)

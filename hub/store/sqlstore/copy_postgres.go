@@ -10,8 +10,6 @@ import (
 // postgresCopier is how a database of a server is copied from and into.
 type postgresCopier struct{}
 
-func (postgresCopier) isFile() bool { return false }
-
 // shapes leaves partitions out: their rows come with their table's.
 func (postgresCopier) shapes() string {
 	return `SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL),
@@ -28,8 +26,6 @@ func (postgresCopier) clear(ctx context.Context, tx *tx, s *shape) error {
 	_, err := tx.ExecContext(ctx, "TRUNCATE "+quoted(s.name))
 	return err
 }
-
-func (postgresCopier) convert(values []any, s *shape) error { return convert(values, s, legible) }
 
 // insert writes rows as one array for each column, see postgresWriter.
 func (postgresCopier) insert(ctx context.Context, tx *tx, s *shape, values []any) error {

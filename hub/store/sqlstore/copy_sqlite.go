@@ -27,8 +27,6 @@ func OpenCopy(ctx context.Context, path string) (*Store, error) {
 // sqliteCopier is how a file is copied from and into.
 type sqliteCopier struct{ db *sqlite.DB }
 
-func (c sqliteCopier) isFile() bool { return true }
-
 func (c sqliteCopier) shapes() string {
 	return `SELECT m.name, p.name, p.type, p.pk, FALSE FROM sqlite_schema m JOIN pragma_table_info(m.name) p
 		WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_' ORDER BY 1, 2`
@@ -42,10 +40,6 @@ func (c sqliteCopier) vacuum(ctx context.Context, path string) error {
 func (c sqliteCopier) clear(ctx context.Context, tx *tx, s *shape) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM "+quoted(s.name))
 	return err
-}
-
-func (c sqliteCopier) convert(values []any, s *shape) error {
-	return convert(values, s, func(text string) string { return text })
 }
 
 func (c sqliteCopier) insert(ctx context.Context, tx *tx, s *shape, values []any) error {

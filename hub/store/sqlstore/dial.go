@@ -72,6 +72,7 @@ func parseAddress(address, setting string) (*pgx.ConnConfig, error) {
 func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error) {
 	s := newStore(dialect{
 		copier:     postgresCopier{},
+		legible:    legible,
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
 		check:      func(context.Context) error { return nil }, // the server answers for its pages

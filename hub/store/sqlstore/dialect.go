@@ -12,6 +12,9 @@ type dialect struct {
 	database
 	writer
 	copier copier
+	file   bool // else it is a database of a server
+	// legible is how a text for people is stored.
+	legible func(text string) string
 	// constraint reports whether err says that a row breaks a rule of the
 	// schema, so that the change it belongs to is to blame and not the store.
 	constraint func(err error) bool

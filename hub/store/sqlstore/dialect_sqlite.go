@@ -50,6 +50,8 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		database:   &sqliteDatabase{db, w},
 		writer:     w,
 		copier:     sqliteCopier{db},
+		file:       true,
+		legible:    asItIs,
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
 		check:      db.QuickCheck,
