@@ -112,11 +112,13 @@ func withStore(ctx context.Context, s app.Settings, do func(*sqlstore.Store, *in
 	if err != nil {
 		return err
 	}
-	term, err := store.TakeOver(ctx)
-	if err != nil {
-		return fmt.Errorf("take over the store: %w", err)
+	err = app.Alone(ctx, store, "import", func(term int64) error {
+		return do(store, ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: time.Now}))
+	})
+	if other, ok := errors.AsType[app.OtherHubError](err); ok {
+		return fmt.Errorf("no hub must run while something is imported: %w", other)
 	}
-	return do(store, ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: time.Now}))
+	return err
 }
 
 // lookInto runs do on the store of a hub that may run, for a dry run; where there

@@ -123,21 +123,22 @@ func watch(ctx context.Context, store ingest.Rebuilds, asked ingest.Rebuild, pat
 	}
 }
 
-// rebuildAlone does the work itself, under a term of its own.
+// rebuildAlone does the work itself, in the place of the hub that ingests and
+// under a term of its own.
 func rebuildAlone(ctx context.Context, store *sqlstore.Store, zone *time.Location, show func(ingest.Rebuild)) (ingest.Rebuild, error) {
 	if err := store.PutZone(ctx, zone); err != nil {
 		return ingest.Rebuild{}, err
-	}
-	term, err := store.TakeOver(ctx)
-	if err != nil {
-		return ingest.Rebuild{}, fmt.Errorf("take over the store: %w", err)
 	}
 	id, err := store.ID(ctx)
 	if err != nil {
 		return ingest.Rebuild{}, err
 	}
-	g := ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: time.Now})
-	r, err := g.Rebuild(ctx, store, run.Version(), show)
+	var r ingest.Rebuild
+	err = app.Alone(ctx, store, "rebuild", func(term int64) (err error) {
+		g := ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: time.Now})
+		r, err = g.Rebuild(ctx, store, run.Version(), show)
+		return err
+	})
 	if r.Phase == ingest.PhaseFailed {
 		err = nil // Why says it
 	}

@@ -4,8 +4,14 @@
 // package. A hub is a value: [New] acquires and rolls back, [App.Run] blocks,
 // two of them live in one test. Parts stop in the reverse order of their start:
 // first the pages, then the link, so that nothing new comes in; then ingest,
-// which finishes the group it has begun; then the pulse, the broker, and last
-// the store, after its users.
+// which finishes the group it has begun; then the pulse, the lease on the place
+// of the hub that ingests, the broker, and last the store, after its users.
+//
+// Several hubs may live on one database and one external broker. One of them
+// ingests, for a reign: it holds the store's lease, writes under a term of its
+// own, and alone is on the broker. The others serve pages, hear the news of its
+// commits and wait for its place (election.go); they have it within ten seconds
+// after it dies or hangs. A hub with a broker of its own serves alone.
 //
 // In the data folder, which has one owner at a time:
 //
@@ -35,13 +41,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"sourire/hub/broker"
-	"sourire/hub/fleet"
 	"sourire/hub/ingest"
 	"sourire/hub/insight"
 	"sourire/hub/live"
@@ -53,7 +57,6 @@ import (
 	"sourire/internal/link"
 	"sourire/internal/run"
 	"sourire/internal/sqlite"
-	"sourire/internal/wire"
 )
 
 // Options make a hub. Only Settings are needed.
@@ -80,11 +83,9 @@ type App struct {
 	key    string         // of the kiosks
 	own    string         // the hub's password at its own broker
 	tls    *encryption    // nil: the broker speaks in the clear
-	talk   *conversation
-	intake *ingest.Intake
-	fleet  *fleet.Fleet
 	board  *live.Board
 	web    net.Listener
+	role   role
 	// damaged takes the first error that says that the store is.
 	damaged chan error
 }
@@ -111,6 +112,10 @@ func OpenStore(ctx context.Context, s Settings, o sqlstore.Options) (*sqlstore.S
 	return sqlstore.Open(ctx, path)
 }
 
+// stopTimeout bounds the end of each part; that of ingest has four of its own,
+// which take a moment each unless the network hangs.
+const stopTimeout = 15 * time.Second
+
 // New opens the data folder, takes over the store, and starts the broker and
 // every part; pages are served from now on. On an error nothing is left behind.
 // ctx bounds New, and when it is done the hub begins to stop.
@@ -127,7 +132,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Dial == nil {
 		o.Dial = link.Dial
 	}
-	a := &App{o: o, damaged: make(chan error, 1), group: run.NewGroup(ctx, run.Options{Log: o.Log})}
+	a := &App{o: o, damaged: make(chan error, 1), group: run.NewGroup(ctx, run.Options{Log: o.Log, StopTimeout: stopTimeout})}
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.group.Stop())
 	}
@@ -159,8 +164,8 @@ func (a *App) BrokerAddr() string {
 // certificates.
 func (a *App) Key() string { return a.key }
 
-// Stats counts what was taken in.
-func (a *App) Stats() ingest.Stats { return a.intake.Stats() }
+// Stats counts what this hub took in.
+func (a *App) Stats() ingest.Stats { return a.role.stats() }
 
 func (a *App) start(ctx context.Context) error {
 	var err error
@@ -180,10 +185,19 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	a.board = live.New(0)
+	var lease *sqlstore.Lease
+	if s.Broker.Address == "" || !a.contested() {
+		if lease, err = a.first(ctx); err != nil {
+			return err
+		}
+	}
 	if err := a.startBroker(); err != nil {
+		if lease != nil {
+			lease.Release()
+		}
 		return err
 	}
-	if err := a.startIngest(ctx); err != nil {
+	if err := a.startIngest(ctx, lease); err != nil {
 		return err
 	}
 	return a.startWeb(ctx)
@@ -283,39 +297,18 @@ func (a *App) authorize(who broker.Login) (broker.Role, bool) {
 	return broker.Kiosk(who.Username), known && err == nil
 }
 
-func (a *App) startIngest(ctx context.Context) error {
-	var err error
-	if a.fleet, err = fleet.Open(ctx, a.store, a.o.Now, a.o.Log); err != nil {
-		return err
-	}
-	id, term, err := takeOver(ctx, a.store, a.folder.Path(lastTermName), a.o.Log)
-	if err != nil {
-		return err
-	}
-	var store ingest.Store = a.store
-	if a.o.WrapStore != nil {
-		store = a.o.WrapStore(store)
-	}
-	a.intake = ingest.NewIntake(ingest.IntakeOptions{
-		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: a.o.Now}), Store: store, Log: a.o.Log,
-		Answer:    func(ctx context.Context, k feedback.KioskID, ack wire.Ack) { a.talk.answer(ctx, k, ack) },
-		Committed: a.committed,
-		Journals:  a.store, Version: run.Version(), Rebuilds: a.store,
-	})
-	s := a.o.Settings.Broker
-	target := link.Options{Address: s.Address, Username: s.Username, Password: s.Password}
-	if a.broker != nil {
-		target = link.Options{Address: a.BrokerAddr(), Username: hubUser, Password: a.own}
-		if a.tls != nil {
-			target.TLS = a.tls.hub
+// startIngest begins the first reign. A hub that shares its store and its broker
+// with others begins by waiting for it, and serves pages meanwhile.
+func (a *App) startIngest(ctx context.Context, lease *sqlstore.Lease) error {
+	var r *reign
+	if lease != nil {
+		var err error
+		if r, err = a.begin(ctx, lease); err != nil {
+			lease.Release()
+			return err
 		}
+		a.role.enter(r)
 	}
-	a.talk = &conversation{
-		dial: a.o.Dial, target: target, external: a.broker == nil, intake: a.intake, fleet: a.fleet, log: a.o.Log,
-		self: wire.Hub{V: wire.Version, Store: id, Term: term, Since: a.o.Now().UnixMilli()},
-	}
-	a.group.Start("fleet", a.fleet.Run)
-	a.group.Start("ingest", a.intake.Run)
 	a.group.Start("store's health", func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
@@ -325,14 +318,14 @@ func (a *App) startIngest(ctx context.Context) error {
 				a.folder.Path(FileName), err)
 		}
 	})
-	a.group.Start("link", a.talk.run)
+	a.group.Start("news", a.news)
+	a.group.Start("ingest", func(ctx context.Context) error { return a.ingests(ctx, r) })
 	return nil
 }
 
-// committed tells open pages which sites changed. A damaged store ends the hub:
-// nothing can be stored any more, and whoever looks after it must know.
+// committed looks for damage, which ends the hub: nothing can be stored any more,
+// and whoever looks after it must know.
 func (a *App) committed(_ []ingest.Batch, outcomes []ingest.Outcome) {
-	news := live.News{At: a.o.Now()}
 	for _, o := range outcomes {
 		if sqlite.IsDamaged(o.Err) {
 			select {
@@ -340,14 +333,6 @@ func (a *App) committed(_ []ingest.Batch, outcomes []ingest.Outcome) {
 			default:
 			}
 		}
-		for _, site := range o.Sites {
-			if !slices.Contains(news.Sites, site) {
-				news.Sites = append(news.Sites, site)
-			}
-		}
-	}
-	if len(news.Sites) > 0 {
-		a.board.Publish(news)
 	}
 }
 
@@ -361,7 +346,7 @@ func (a *App) startWeb(ctx context.Context) error {
 	if err := a.configure(ctx, read); err != nil {
 		return err
 	}
-	pages, err := web.New(web.Options{Insight: read, Live: a.board, Writes: a.writes, Log: a.o.Log})
+	pages, err := web.New(web.Options{Insight: read, Live: a.board, Writes: a.role.refuses, Role: a.role.String, Log: a.o.Log})
 	if err != nil {
 		return err
 	}
@@ -389,14 +374,6 @@ func (a *App) configure(ctx context.Context, read *insight.Insight) error {
 		sites = append(sites, x)
 	}
 	return read.Configure(ctx, sites)
-}
-
-// writes says why the store refuses writes, for the pages to tell.
-func (a *App) writes() error {
-	if a.intake.Stats().StoreFails {
-		return errors.New("the hub cannot write to its store; kiosks keep their presses")
-	}
-	return nil
 }
 
 // serve serves until ctx is done, then lets requests end for two seconds.

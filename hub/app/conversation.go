@@ -31,6 +31,8 @@ type conversation struct {
 
 	conn atomic.Pointer[link.Conn] // nil while there is no link
 	up   atomic.Bool
+	// again, of size 1, is full when a hub that no longer is spoke last.
+	again chan struct{}
 
 	outage link.Outage // of run's goroutine
 }
@@ -78,7 +80,7 @@ func (c *conversation) open(ctx context.Context) (*link.Conn, error) {
 	o.ClientID = "hub_" + c.self.Store + "_" + strconv.FormatInt(c.self.Term, 10)
 	o.Will = &link.Message{Topic: wire.HubState, Payload: wire.Encode(will), QoS: 1, Retained: true}
 	o.Subscriptions = []string{
-		wire.EveryKiosk(wire.TopicJournal), wire.EveryKiosk(wire.TopicState), wire.EveryKiosk(wire.TopicHealth),
+		wire.EveryKiosk(wire.TopicJournal), wire.EveryKiosk(wire.TopicState), wire.EveryKiosk(wire.TopicHealth), wire.HubState,
 	}
 	o.Handler = c.handle
 	conn, err := c.dial(ctx, o)
@@ -98,27 +100,57 @@ func (c *conversation) hold(ctx context.Context, conn *link.Conn) error {
 	}()
 	self := c.self
 	self.Online = true
-	say, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	if err := conn.Publish(say, link.Message{Topic: wire.HubState, Payload: wire.Encode(self), QoS: 1, Retained: true}); err != nil {
+	if err := say(ctx, conn, self, answerTimeout); err != nil {
 		return err
 	}
 	c.up.Store(true)
 	c.log.Info("the hub is on the broker", "address", c.target.Address, "again", c.outage.Over())
-	select {
-	case <-ctx.Done():
-		// Close is graceful, so the will stays unsaid: say it.
-		self.Online = false
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		return errors.Join(ctx.Err(), conn.Publish(last, link.Message{Topic: wire.HubState, Payload: wire.Encode(self), QoS: 1, Retained: true}))
-	case <-conn.Lost():
-		return conn.Err()
+	for {
+		select {
+		case <-ctx.Done():
+			// Close is graceful, so the will stays unsaid: say it.
+			self.Online = false
+			return errors.Join(ctx.Err(), say(context.WithoutCancel(ctx), conn, self, time.Second))
+		case <-conn.Lost():
+			return conn.Err()
+		case <-c.again:
+			if err := say(ctx, conn, self, answerTimeout); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func say(ctx context.Context, conn *link.Conn, self wire.Hub, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return conn.Publish(ctx, link.Message{Topic: wire.HubState, Payload: wire.Encode(self), QoS: 1, Retained: true})
+}
+
+// heard takes what is said on the hub's own topic. The will of a hub that hung, or
+// of an earlier connection of this one, comes when the broker notices, replaces
+// what was said since, and would stay there for kiosks that come next.
+func (c *conversation) heard(m link.Message) {
+	h, err := wire.Decode[wire.Hub](m.Payload)
+	if err != nil || m.Retained {
+		return
+	}
+	stale := h.Term < c.self.Term
+	gone := h.Store == c.self.Store && h.Term == c.self.Term && !h.Online
+	if stale || gone {
+		select {
+		case c.again <- struct{}{}:
+		default:
+		}
 	}
 }
 
 // handle sorts what arrives. It runs on the link's goroutine and never blocks.
 func (c *conversation) handle(m link.Message) {
+	if m.Topic == wire.HubState {
+		c.heard(m)
+		return
+	}
 	k, leaf, ok := wire.ParseTopic(m.Topic)
 	if !ok {
 		return

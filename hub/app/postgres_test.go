@@ -51,3 +51,52 @@ func TestNew_postgres(t *testing.T) {
 	})
 	goleak.VerifyNone(t, leaks)
 }
+
+// Beside a hub with a broker of its own there is room for no other: one that has
+// its own too is refused in a sentence, and may come when the first has gone.
+func TestNew_embeddedBrokerServesOne(t *testing.T) {
+	server := postgrestest.Start(t)
+	first, second := settings(t), settings(t)
+	first.Store.Postgres = server.Database()
+	second.Store.Postgres = first.Store.Postgres
+	a, err := app.New(t.Context(), options(first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := link.Dial(t.Context(), link.Options{Address: a.BrokerAddr(), ClientID: "k", Username: "k", Password: a.Key()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	b, err := app.New(t.Context(), options(second))
+	if err == nil {
+		_ = b.Stop()
+		t.Fatal("got a second hub, want an error")
+	}
+	for _, want := range []string{"the embedded broker serves exactly one hub", "[broker] address", a.WebAddr()} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want %q in it", err, want)
+		}
+	}
+	store, err := app.OpenStore(t.Context(), second, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var taken app.OtherHubError
+	if err := app.Alone(t.Context(), store, "import", func(int64) error { return nil }); !errors.As(err, &taken) {
+		t.Errorf("got %v for an import beside a hub, want that another hub is there", err)
+	}
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Alone(t.Context(), store, "import", func(int64) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if b, err = app.New(t.Context(), options(second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Stop(); err != nil {
+		t.Error(err)
+	}
+}

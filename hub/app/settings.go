@@ -23,7 +23,7 @@ type Settings struct {
 	} `toml:"web" help:"The pages."`
 	Broker struct {
 		Listen   string `toml:"listen" help:"Where the embedded MQTT broker listens: host:port. An empty host is every interface."`
-		Address  string `toml:"address" help:"Address of an external broker, mqtt://host:port or mqtts://host:port. With it, no broker is embedded."`
+		Address  string `toml:"address" help:"Address of an external broker, mqtt://host:port or mqtts://host:port, or of the nodes of one: mqtt://host:port,host:port. With it no broker is embedded; and with it and a database on PostgreSQL there may be several hubs."`
 		Username string `toml:"username" help:"User name of the hub at the external broker."`
 		Password string `toml:"password" help:"Password of the hub at the external broker."`
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 
+	"sourire/hub/store/sqlstore"
 	"sourire/internal/durable"
 )
 
@@ -23,8 +24,16 @@ import (
 // database, is what shows it.
 //
 // It does when the whole folder went back, as with a snapshot of a machine: the
-// hub cannot see that. It knows of its own folder only, not of other hubs that
-// take over the same store.
+// hub cannot see that.
+//
+// With a database on PostgreSQL the file is not what shows it, for it knows of its
+// own folder only, and of several hubs on one database another may have spoken
+// last: under terms between, or after it drew a new id. There the term rises with
+// the clock of the server (sqlstore.Lease.TakeOver), so that an older copy goes on
+// above all terms that anybody spoke, and its kiosks ask because the term is
+// higher. The file then says two things only: that this folder has served a
+// database, so that an empty one is refused; and, should the server's clock have
+// gone back by more than the copy is old, what this hub spoke under itself.
 const lastTermName = "last-term"
 
 // termStore is what a take-over needs of a store.
@@ -44,14 +53,14 @@ type termStore interface {
 // second id drawn in vain costs nothing. When it cannot be written, the hub does
 // not start: it would speak under a term that the file does not know. A file
 // that is missing or cannot be read vouches for nothing.
-func takeOver(ctx context.Context, store termStore, path string, log *slog.Logger) (id string, term int64, err error) {
+func takeOver(ctx context.Context, store termStore, path string, verify func(path, id string, term int64) string, log *slog.Logger) (id string, term int64, err error) {
 	if term, err = store.TakeOver(ctx); err != nil {
 		return "", 0, fmt.Errorf("take over the store: %w", err)
 	}
 	if id, err = store.ID(ctx); err != nil {
 		return "", 0, fmt.Errorf("store id: %w", err)
 	}
-	if why := doubt(path, id, term); why != "" {
+	if why := verify(path, id, term); why != "" {
 		if err = store.Redraw(ctx); err != nil {
 			return "", 0, fmt.Errorf("draw a new store id: %w", err)
 		}
@@ -65,6 +74,31 @@ func takeOver(ctx context.Context, store termStore, path string, log *slog.Logge
 
 // lastTerm is the content of the file.
 func lastTerm(id string, term int64) []byte { return fmt.Appendf(nil, "store %s term %d\n", id, term) }
+
+// doubtAmongSeveral is doubt where other hubs may have taken over in between: no
+// file, a term far above and another id are as it should be. To draw a new id for
+// the last, each hub would draw one at each election.
+func doubtAmongSeveral(path, id string, term int64) string {
+	text, err := os.ReadFile(path)
+	var lastID string
+	var last int64
+	if err == nil {
+		_, err = fmt.Sscanf(string(text), "store %s term %d\n", &lastID, &last)
+	}
+	if err == nil && lastID == id && term <= last {
+		return fmt.Sprintf("its term has been %d, and that of this hub was %d already", term-1, last)
+	}
+	return ""
+}
+
+// elected is a store whose term rises as that of a lease.
+type elected struct {
+	*sqlstore.Store
+	lease *sqlstore.Lease
+}
+
+// TakeOver implements termStore.
+func (e elected) TakeOver(ctx context.Context) (int64, error) { return e.lease.TakeOver(ctx) }
 
 // doubt says why the store, which has just been taken over under term, may be
 // older than what this hub spoke for last; "" when the file vouches for it.

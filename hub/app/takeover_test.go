@@ -59,7 +59,7 @@ func TestTakeOver_neverSpeaksTwice(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		start := func(crash int, speaks bool) {
 			store.crash = crash
-			id, term, err := takeOver(context.Background(), &store, path, log)
+			id, term, err := takeOver(context.Background(), &store, path, doubt, log)
 			if err != nil {
 				if !errors.Is(err, errCrash) {
 					rt.Fatal(err)
@@ -134,7 +134,7 @@ func TestTakeOver_says(t *testing.T) {
 				}
 			}
 			var said bytes.Buffer
-			id, term, err := takeOver(ctx, store, path, slog.New(slog.NewTextHandler(&said, nil)))
+			id, term, err := takeOver(ctx, store, path, doubt, slog.New(slog.NewTextHandler(&said, nil)))
 			if err != nil || term != 3 {
 				t.Fatalf("got term %d, %v, want 3", term, err)
 			}
@@ -164,7 +164,7 @@ func TestTakeOver_newHub(t *testing.T) {
 	defer store.Close()
 	var said bytes.Buffer
 	for want := int64(1); want < 4; want++ {
-		_, term, err := takeOver(ctx, store, filepath.Join(dir, lastTermName), slog.New(slog.NewTextHandler(&said, nil)))
+		_, term, err := takeOver(ctx, store, filepath.Join(dir, lastTermName), doubt, slog.New(slog.NewTextHandler(&said, nil)))
 		if err != nil || term != want {
 			t.Errorf("got term %d, %v, want %d", term, err, want)
 		}
@@ -199,10 +199,35 @@ func TestNew_termNotNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)
-	if want := fmt.Sprintf("store %s term %d\n", a.talk.self.Store, a.talk.self.Term); err != nil || string(got) != want {
+	if want := fmt.Sprintf("store %s term %d\n", a.role.current().talk.self.Store, a.role.current().talk.self.Term); err != nil || string(got) != want {
 		t.Errorf("got %q, %v, want %q, for this is what it speaks under", got, err, want)
 	}
 	if err := a.Stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where several hubs take over from each other, only what this one spoke under
+// itself can show that the database is an older copy.
+func TestDoubtAmongSeveral(t *testing.T) {
+	path := filepath.Join(t.TempDir(), lastTermName)
+	for text, doubted := range map[string]bool{
+		"":                 false, // no file: another hub has served before
+		"garbage":          false,
+		"store a term 4\n": false,
+		"store a term 2\n": false, // others in between
+		"store b term 9\n": false, // another drew a new id
+		"store a term 5\n": true,
+		"store a term 9\n": true,
+	} {
+		_ = os.Remove(path)
+		if text != "" {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if why := doubtAmongSeveral(path, "a", 5); (why != "") != doubted {
+			t.Errorf("%q: got %q, want doubt %v", text, why, doubted)
+		}
 	}
 }

@@ -177,7 +177,7 @@ func (g *Ingester) commit(ctx context.Context, changes []Change, owner []int, ou
 				out[i].Pressed++
 			}
 		}
-		out[i].Sites = c.sites()
+		out[i].Sites = c.Sites()
 	}
 }
 

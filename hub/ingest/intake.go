@@ -108,6 +108,14 @@ type Stats struct {
 	StoreFails bool  // the last transaction failed
 }
 
+// Plus adds what another intake did after this one.
+func (s Stats) Plus(later Stats) Stats {
+	return Stats{
+		Taken: s.Taken + later.Taken, Dropped: s.Dropped + later.Dropped, Unreadable: s.Unreadable + later.Unreadable,
+		Groups: s.Groups + later.Groups, Failed: s.Failed + later.Failed, StoreFails: later.StoreFails,
+	}
+}
+
 // NewIntake returns an intake; it does nothing until Run.
 func NewIntake(o IntakeOptions) *Intake {
 	if o.MaxBytes == 0 {

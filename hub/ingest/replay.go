@@ -76,7 +76,7 @@ func (g *Ingester) Replay(ctx context.Context, from Journals, key Key, version s
 		m.Quarantined += int64(len(b.Body))
 	}
 	g.marks[key] = m
-	return Replayed{Freed: len(c.Freed), Sites: c.sites()}, nil
+	return Replayed{Freed: len(c.Freed), Sites: c.Sites()}, nil
 }
 
 // reread folds the next row of a journal into the state of c.
@@ -129,8 +129,8 @@ func (c *Change) replace(stored []visit.Visit, now []visit.Change) {
 	}
 }
 
-// sites returns the sites whose visits changed.
-func (c *Change) sites() []feedback.SiteID {
+// Sites returns the sites whose visits changed.
+func (c *Change) Sites() []feedback.SiteID {
 	var out []feedback.SiteID
 	for _, v := range c.Visits {
 		out = addSite(out, v.After.Asked.Site)

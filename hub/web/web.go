@@ -38,7 +38,9 @@ type Options struct {
 	// Writes, if not nil, returns why the hub's store refuses writes, or nil
 	// while it takes them. It is called at each request and must be quick.
 	Writes func() error
-	Log    *slog.Logger // nil means slog.Default()
+	// Role, if not nil, says in a line who ingests; it must be quick.
+	Role func() string
+	Log  *slog.Logger // nil means slog.Default()
 	// Heartbeat is how often an open page hears that the hub is there, and
 	// looks at what no commit tells (a kiosk gone silent); 0 means 15 s.
 	Heartbeat time.Duration
@@ -49,6 +51,7 @@ type Server struct {
 	insight   Reader
 	live      News
 	writes    func() error
+	role      func() string
 	log       *slog.Logger
 	heartbeat time.Duration
 	catalog   *i18n.Catalog
@@ -65,7 +68,7 @@ var templates embed.FS
 // New returns a server; it fails only when a template or a text is broken.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		insight: o.Insight, live: o.Live, writes: o.Writes, log: o.Log, heartbeat: o.Heartbeat,
+		insight: o.Insight, live: o.Live, writes: o.Writes, role: o.Role, log: o.Log, heartbeat: o.Heartbeat,
 		pages: make(map[string]pageSet),
 	}
 	if s.writes == nil {
@@ -181,16 +184,19 @@ func (s *Server) page(compose func(*http.Request, *i18n.Language) (content, erro
 	}
 }
 
-// healthz says whether the hub counts.
+// healthz says whether the hub counts, and below that who ingests.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	if err := s.writes(); err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "the store refuses writes")
-		return
+	} else {
+		fmt.Fprintln(w, "ok")
 	}
-	fmt.Fprintln(w, "ok")
+	if s.role != nil {
+		fmt.Fprintln(w, s.role())
+	}
 }
 
 // headers sets what guards every answer. No page needs a script or a style of

@@ -64,7 +64,7 @@ func drain(t testing.TB, k *rawkiosk.Kiosk) (waits int) {
 // hub, cannot prove.
 func proved(t testing.TB, s app.Settings) verify.Report {
 	t.Helper()
-	store, err := sqlstore.Open(context.Background(), filepath.Join(s.Data, app.FileName))
+	store, err := app.OpenStore(context.Background(), s, sqlstore.Options{MustExist: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,12 +168,12 @@ func TestDial_cancelled(t *testing.T) {
 }
 
 func TestCheckAddress(t *testing.T) {
-	for _, good := range []string{"mqtt://hub", "mqtt://hub:1883", "mqtts://[::1]:8883", "mqtts://192.0.2.1"} {
+	for _, good := range []string{"mqtt://hub", "mqtt://hub:1883", "mqtts://[::1]:8883", "mqtts://192.0.2.1", "mqtt://a:1883,b,c:1"} {
 		if err := link.CheckAddress(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "hub", "hub:1883", "tcp://hub:1883", "http://hub", "mqtt://", "mqtt://:1883", "mqtt://hub:x", "mqtt://hub\x00"} {
+	for _, bad := range []string{"", "hub", "hub:1883", "tcp://hub:1883", "http://hub", "mqtt://", "mqtt://:1883", "mqtt://hub:x", "mqtt://hub\x00", "mqtt://a,", "mqtt://a,:1883", "mqtt://a,mqtt://b"} {
 		if err := link.CheckAddress(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		} else {

@@ -2,7 +2,9 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
@@ -32,10 +34,27 @@ type Conn struct {
 // address.
 func Dial(ctx context.Context, o Options) (*Conn, error) {
 	o = o.withDefaults()
-	t, err := o.target()
+	ts, err := o.targets()
 	if err != nil {
 		return nil, err
 	}
+	// Each node has its share of the time: one that hangs accepts connections
+	// and says nothing.
+	o.ConnectTimeout /= time.Duration(len(ts))
+	for _, i := range rand.Perm(len(ts)) {
+		var c *Conn
+		if c, err = dial(ctx, ts[i], o); err == nil {
+			return c, nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrRefused) {
+			break
+		}
+	}
+	return nil, err
+}
+
+// dial connects to one node.
+func dial(ctx context.Context, t target, o Options) (*Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, lateError(o.ConnectTimeout))
 	defer cancel()
 	s, err := open(ctx, t, o)

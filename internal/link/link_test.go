@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -219,5 +220,33 @@ func TestConn_Abandon_busy(t *testing.T) {
 		if now := arrived.Load(); now != after {
 			t.Errorf("%d messages arrived after the end", now-after)
 		}
+	}
+}
+
+// Of several nodes one is dead and one hangs: Dial comes to the third, in the
+// time that it has for all.
+func TestDial_nodes(t *testing.T) {
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close()
+	hung, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	address := "mqtt://" + dead.Addr().String() + "," + hung.Addr().String() + "," + b.Addr()
+	for range 5 {
+		c, err := link.Dial(context20(t), link.Options{Address: address, ClientID: "k", ConnectTimeout: 3 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	b.Stop()
+	if _, err := link.Dial(context20(t), link.Options{Address: address, ClientID: "k", ConnectTimeout: 600 * time.Millisecond}); !errors.Is(err, link.ErrUnreachable) {
+		t.Errorf("got %v, want %v", err, link.ErrUnreachable)
 	}
 }

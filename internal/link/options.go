@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -53,7 +54,9 @@ type Message struct {
 // every field but Address is useful.
 type Options struct {
 	// Address is mqtt://host:port or mqtts://host:port; the port may be left
-	// out (1883 and 8883).
+	// out (1883 and 8883). Several nodes of one broker are written as
+	// mqtt://host:port,host:port: Dial tries them in a random order, so that
+	// clients spread over the nodes and leave one that is down.
 	Address string
 
 	// ClientID names the connection at the broker, which hangs up an older
@@ -119,8 +122,29 @@ func (o Options) withDefaults() Options {
 // CheckAddress reports, as an error with a sentence for the person who wrote
 // it, why address cannot be dialled.
 func CheckAddress(address string) error {
-	_, err := Options{Address: address}.target()
+	_, err := Options{Address: address}.targets()
 	return err
+}
+
+// targets returns what the address names, one or more.
+func (o Options) targets() ([]target, error) {
+	scheme, hosts, _ := strings.Cut(o.Address, "://")
+	var out []target
+	for _, host := range strings.Split(hosts, ",") {
+		one := o
+		if strings.Contains(hosts, ",") {
+			if strings.ContainsAny(host, "/?#@") {
+				return nil, fmt.Errorf("link: address %q names several hosts and more: write mqtt://host:port,host:port", o.Address)
+			}
+			one.Address = scheme + "://" + strings.TrimSpace(host)
+		}
+		t, err := one.target()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
 }
 
 func (o Options) target() (target, error) {

@@ -28,7 +28,7 @@ type Settings struct {
 		Language   string `toml:"language" help:"Language that visitors see first: fr, en, or one for which the hub's plan has words."`
 	} `toml:"kiosk" help:"Which kiosk this is and what it asks. A plan from the hub goes before all but the id and the language."`
 	Hub struct {
-		Address string `toml:"address" help:"Broker of the hub, mqtt://host:port or mqtts://host:port."`
+		Address string `toml:"address" help:"Broker of the hub, mqtt://host:port or mqtts://host:port; several nodes of one as mqtt://host:port,host:port."`
 		Key     string `toml:"key" help:"Key that the hub wants to see. key_file keeps it out of this file."`
 		KeyFile string `toml:"key_file" help:"File that holds the key."`
 		CAFile  string `toml:"ca_file" help:"PEM file of the authority that signed the broker's certificate. Empty: those that the system trusts. mqtts only."`

@@ -54,6 +54,8 @@ type applier func(ctx context.Context, tx *tx, changes []ingest.Change, errs []e
 func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change, apply applier) ([]error, error) {
 	errs := make([]error, len(changes))
 	made := newFresh()
+	var sites []feedback.SiteID
+	news := false
 	err := s.d.update(ctx, func(tx *tx) error {
 		if err := s.under(ctx, tx, term, made); err != nil {
 			return err
@@ -70,12 +72,21 @@ func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change
 		if err := s.count(ctx, tx, cells, made); err != nil {
 			return err
 		}
-		return s.live(ctx, tx, changes, errs)
+		if err := s.live(ctx, tx, changes, errs); err != nil {
+			return err
+		}
+		if sites, news = sitesOf(changes, errs); news {
+			return s.d.tell(ctx, tx, sites)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.remember(made)
+	if news {
+		s.d.told(sites)
+	}
 	return errs, nil
 }
 

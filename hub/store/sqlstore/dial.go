@@ -73,6 +73,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 	s := newStore(dialect{
 		copier:     postgresCopier{},
 		legible:    legible,
+		hubs:       &peers{config},
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
 		check:      func(context.Context) error { return nil }, // the server answers for its pages
@@ -227,7 +228,7 @@ func adviceOn(config *pgx.ConnConfig, code string) string {
 		return fmt.Sprintf("the user may not do what the hub must: make it the owner with ALTER DATABASE %s OWNER TO %s, and of the schema and tables in it",
 			config.Database, config.User)
 	case "53300":
-		return fmt.Sprintf("the server has no connection left: a hub needs %d, raise max_connections", writers+readers)
+		return fmt.Sprintf("the server has no connection left: a hub needs %d, raise max_connections", writers+readers+2)
 	case "53100":
 		return "the server's disk is full: free some space"
 	case "57P03":

@@ -15,6 +15,7 @@ type dialect struct {
 	file   bool // else it is a database of a server
 	// legible is how a text for people is stored.
 	legible func(text string) string
+	hubs
 	// constraint reports whether err says that a row breaks a rule of the
 	// schema, so that the change it belongs to is to blame and not the store.
 	constraint func(err error) bool

@@ -52,6 +52,7 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		copier:     sqliteCopier{db},
 		file:       true,
 		legible:    asItIs,
+		hubs:       &alone{},
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
 		check:      db.QuickCheck,

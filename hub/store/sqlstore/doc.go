@@ -17,8 +17,8 @@
 // # The dialect
 //
 // What the databases do differently is behind the type dialect, in one file each,
-// dialect_sqlite.go and dialect_postgres.go; dial.go connects, or refuses in a
-// sentence. In the body placeholders are ?, upserts are ON CONFLICT, booleans are
+// dialect_sqlite.go and dialect_postgres.go (with election_postgres.go for several
+// hubs); dial.go connects, or refuses in a sentence. In the body placeholders are ?, upserts are ON CONFLICT, booleans are
 // TRUE and FALSE, the larger of two is CASE (max is an aggregate in one, greatest
 // unknown in the other), sums are cast, nothing depends on rowids, and an answer
 // is read to its end before the next question.
@@ -41,6 +41,15 @@
 // or a broken connection, should one come, fails the verb, and kiosks ask again.
 // A hub that hangs in a transaction is thrown out after five seconds. Readers see
 // one snapshot (REPEATABLE READ, READ ONLY) and wait for nobody.
+//
+// # Several hubs
+//
+// Hubs on one PostgreSQL elect the one that ingests by an advisory lock of a
+// session of its own, and hear of commits by NOTIFY on another (election.go,
+// election_postgres.go). A hub that hangs is silent, and the server ends its
+// sessions and its transactions within five seconds. The lock only elects: what
+// is written under an older term is refused. News may be lost with a connection;
+// whoever connects again is told that anything may have changed.
 //
 // # Records
 //

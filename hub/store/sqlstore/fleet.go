@@ -3,20 +3,46 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"sourire/hub/fleet"
+	"sourire/hub/ingest"
 	"sourire/internal/feedback"
 )
 
 // PutSightings implements fleet.Store.
 func (s *Store) PutSightings(ctx context.Context, seen []fleet.Sighting) error {
+	return s.putSightings(ctx, seen, func(*tx) error { return nil })
+}
+
+// PutSightingsUnder is PutSightings for a hub that may have been superseded: what
+// it saw then is old, and is refused with ingest.ErrSuperseded. The term is looked
+// at and not locked, for ten thousand sightings must not hold up ingest; one that
+// slips through is put right by the kiosk's next health.
+func (s *Store) PutSightingsUnder(ctx context.Context, term int64, seen []fleet.Sighting) error {
+	return s.putSightings(ctx, seen, func(tx *tx) error {
+		var now int64
+		if err := tx.QueryRowContext(ctx, "SELECT n FROM term").Scan(&now); err != nil {
+			return fmt.Errorf("term: %w", err)
+		}
+		if now != term {
+			return ingest.ErrSuperseded
+		}
+		return nil
+	})
+}
+
+func (s *Store) putSightings(ctx context.Context, seen []fleet.Sighting, may func(*tx) error) error {
 	// Hubs that write at once take rows in one order, and so do not lock each
 	// other out; likewise in Refuse and PutSites.
 	seen = slices.SortedFunc(slices.Values(seen), func(a, b fleet.Sighting) int { return cmp.Compare(a.Kiosk, b.Kiosk) })
 	return s.d.update(ctx, func(tx *tx) error {
+		if err := may(tx); err != nil {
+			return err
+		}
 		for _, k := range seen {
 			_, err := tx.ExecContext(ctx, `INSERT INTO kiosk (id, session, online, version, epoch, next, queued, heard_at, last_at)
 				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET session = excluded.session, online = excluded.online,

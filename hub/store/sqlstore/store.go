@@ -59,12 +59,15 @@ func (s *Store) draw(ctx context.Context, query string) error {
 	})
 }
 
+// nextTerm raises the term.
+const nextTerm = "UPDATE term SET n = n + 1 RETURNING n"
+
 // TakeOver raises the term and returns it: from now on, writes under an older
 // term are refused with ingest.ErrSuperseded.
 func (s *Store) TakeOver(ctx context.Context) (int64, error) {
 	var n int64
 	err := s.d.update(ctx, func(tx *tx) error {
-		return tx.QueryRowContext(ctx, "UPDATE term SET n = n + 1 RETURNING n").Scan(&n)
+		return tx.QueryRowContext(ctx, nextTerm).Scan(&n)
 	})
 	if err != nil {
 		return 0, err // a term whose commit failed is nobody's
