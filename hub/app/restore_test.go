@@ -194,7 +194,7 @@ func restored(t *testing.T, s Settings, r Restored, m sqlstore.Manifest) {
 	if got := presses(t, store); got != 3 {
 		t.Errorf("got %d presses, want 3", got)
 	}
-	id, term, err := takeOver(t.Context(), store, filepath.Join(s.Data, lastTermName), slog.New(slog.DiscardHandler))
+	id, term, err := takeOver(t.Context(), store, filepath.Join(s.Data, lastTermName), doubt, slog.New(slog.DiscardHandler))
 	if err != nil || id != r.Store || id == m.Store || term != m.Term+1 {
 		t.Errorf("got store %s term %d, %v, want %s and %d, and not %s", id, term, err, r.Store, m.Term+1, m.Store)
 	}
@@ -312,7 +312,7 @@ func TestRestore_intoPostgres(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, term, err := takeOver(t.Context(), store, filepath.Join(s.Data, lastTermName), slog.New(slog.DiscardHandler))
+		id, term, err := takeOver(t.Context(), store, filepath.Join(s.Data, lastTermName), doubt, slog.New(slog.DiscardHandler))
 		if got := presses(t, store); got != 3 || err != nil || id != r.Store || term != manifest.Term+1 {
 			t.Errorf("got %d presses in %s term %d, %v, want 3 in %s", got, id, term, err, r.Store)
 		}

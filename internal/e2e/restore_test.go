@@ -53,7 +53,7 @@ func TestRestore_inBurst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := hubSettings(t)
 			s.Store.Postgres, s.Broker.Listen = c.from, freePort(t)
-			r := startBurst(t, s)
+			r := startFleet(t, s)
 			<-r.store.at[60]
 			file := filepath.Join(r.dir, "backup.db")
 			lacks := r.backup(s, file)
@@ -88,7 +88,7 @@ func TestCopy_thereAndBack(t *testing.T) {
 	s := hubSettings(t)
 	s.Broker.Listen = freePort(t)
 	address := postgrestest.Start(t).Database()
-	r := startBurst(t, s)
+	r := startFleet(t, s)
 	<-r.store.at[60]
 	if err := r.hub.Stop(); err != nil {
 		t.Fatal(err)
@@ -121,8 +121,8 @@ func TestCopy_thereAndBack(t *testing.T) {
 	r.settled(s, before)
 }
 
-// burst is a fleet of kiosks that press while their hub comes and goes.
-type burst struct {
+// fleetInBurst is a fleet of kiosks that press while their hub comes and goes.
+type fleetInBurst struct {
 	t      *testing.T
 	dir    string
 	book   *os.File
@@ -137,9 +137,9 @@ type fleetEnd struct {
 	err   error
 }
 
-func startBurst(t *testing.T, s app.Settings) *burst {
+func startFleet(t *testing.T, s app.Settings) *fleetInBurst {
 	t.Helper()
-	r := &burst{t: t, dir: t.TempDir(), fleet: make(chan fleetEnd, 1)}
+	r := &fleetInBurst{t: t, dir: t.TempDir(), fleet: make(chan fleetEnd, 1)}
 	r.store = &counted{at: map[int64]chan struct{}{60: make(chan struct{}), 160: make(chan struct{})}}
 	var err error
 	if r.book, err = os.Create(filepath.Join(r.dir, "ledger")); err != nil {
@@ -164,7 +164,7 @@ func startBurst(t *testing.T, s app.Settings) *burst {
 }
 
 // goOn starts the hub.
-func (r *burst) goOn(s app.Settings) {
+func (r *fleetInBurst) goOn(s app.Settings) {
 	r.t.Helper()
 	var err error
 	r.hub, err = app.New(context.Background(), app.Options{
@@ -177,7 +177,7 @@ func (r *burst) goOn(s app.Settings) {
 }
 
 // backup takes one beside the running hub, and returns how many presses it holds.
-func (r *burst) backup(s app.Settings, file string) int64 {
+func (r *fleetInBurst) backup(s app.Settings, file string) int64 {
 	r.t.Helper()
 	store := openStore(r.t, s)
 	taken, err := backup.Take(r.t.Context(), store, file, backup.Options{Program: "test"})
@@ -193,7 +193,7 @@ func (r *burst) backup(s app.Settings, file string) int64 {
 }
 
 // settled ends the presses and compares what is stored with the kiosks' ledger.
-func (r *burst) settled(s app.Settings, atLeast int64) {
+func (r *fleetInBurst) settled(s app.Settings, atLeast int64) {
 	r.t.Helper()
 	r.noMore()
 	end := <-r.fleet

@@ -36,7 +36,7 @@ const connectTimeout = 10 * time.Second
 func Dial(ctx context.Context, address string, o Options) (*Store, error) {
 	where := o.Setting
 	if where == "" {
-		where = "[store] postgres"
+		where = ownSetting
 	}
 	config, err := parseAddress(address, where)
 	if err != nil {
@@ -44,7 +44,7 @@ func Dial(ctx context.Context, address string, o Options) (*Store, error) {
 	}
 	s, err := dial(ctx, config, o)
 	if err != nil {
-		return nil, describe(config, where, err)
+		return nil, describeAs(config, where, err)
 	}
 	return s, nil
 }
@@ -195,7 +195,15 @@ func mayMakeRoom(ctx context.Context, db *sql.DB, user string) error {
 }
 
 // describe says in a sentence what is wrong and what to do.
-func describe(config *pgx.ConnConfig, setting string, err error) error {
+func describe(config *pgx.ConnConfig, err error) error {
+	return describeAs(config, ownSetting, err)
+}
+
+// ownSetting is where the address of the hub's own store is given.
+const ownSetting = "[store] postgres"
+
+// describeAs says it of an address that was given elsewhere.
+func describeAs(config *pgx.ConnConfig, setting string, err error) error {
 	where := fmt.Sprintf("store postgres://%s@%s/%s (%s)", config.User, host(config), config.Database, setting)
 	if r, ok := errors.AsType[refusal](err); ok {
 		return fmt.Errorf("%s: %w", where, r)
