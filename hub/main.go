@@ -33,6 +33,9 @@ func program(args []string, out, errs io.Writer) int {
 		Rebuild rebuildCmd `cmd:"" help:"Derive visits and roll-ups anew from the records, beside the running hub."`
 		Export  exportCmd  `cmd:"" help:"Write everything that the store holds into plain files: JSON Lines and CSV."`
 		Import  importCmd  `cmd:"" help:"Take an export of a hub in, or a press history of another system (--csv)."`
+		Backup  backupCmd  `cmd:"" help:"Write everything that the store holds into one file, also while the hub runs."`
+		Restore restoreCmd `cmd:"" help:"Put a backup in the place of the store of a hub that does not run."`
+		Copy    copyCmd    `cmd:"" help:"Move the store from a file to PostgreSQL, or back."`
 		Version versionCmd `cmd:"" bare:"" help:"Print the version."`
 		Print   configCmd  `cmd:"" bare:"" name:"config" help:"Print a settings file with each key, its meaning and its default."`
 	}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"sourire/hub/app"
+	"sourire/hub/backup"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/command"
@@ -21,6 +24,7 @@ import (
 type verifyCmd struct {
 	Kiosk  string `arg:"" optional:"" help:"Only this kiosk; roll-ups are compared when all are verified."`
 	Quiet  bool   `short:"q" help:"Print nothing where everything agrees."`
+	Backup string `placeholder:"FILE" help:"Instead of the hub's store: a backup, which is only read. It is unpacked into the folder for temporary files."`
 	Ledger string `placeholder:"FILE" help:"Also hold the records against a ledger of what must have arrived, as sourire-kiosk simulate writes it."`
 }
 
@@ -44,11 +48,11 @@ func (cmd *verifyCmd) Run(c *console) error {
 	}
 	ctx, stop := run.Context()
 	defer stop()
-	store, err := app.OpenStore(ctx, s, sqlstore.Options{MustExist: true})
+	store, done, err := cmd.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer done()
 	if err := store.QuickCheck(ctx); err != nil {
 		return err
 	}
@@ -64,6 +68,26 @@ func (cmd *verifyCmd) Run(c *console) error {
 		return err
 	}
 	return errors.Join(cmd.print(c, report), cmd.printComparison(c, found))
+}
+
+// open opens what is to be verified; done closes it.
+func (cmd *verifyCmd) open(ctx context.Context, s app.Settings) (store *sqlstore.Store, done func(), err error) {
+	if cmd.Backup == "" {
+		store, err = app.OpenStore(ctx, s, sqlstore.Options{MustExist: true})
+		return store, func() { _ = store.Close() }, err
+	}
+	dir, err := os.MkdirTemp("", "sourire-hub-verify")
+	if err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(dir, app.FileName)
+	if _, _, err = backup.Unpack(ctx, cmd.Backup, path, backup.Options{NoVerify: true}); err == nil {
+		store, err = sqlstore.Open(ctx, path)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return store, func() { _ = store.Close(); _ = os.RemoveAll(dir) }, nil
 }
 
 // book reads the ledger that was asked for, if any.

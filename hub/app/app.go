@@ -18,6 +18,7 @@
 //	hub.db      the store
 //	kiosk-key   what kiosks show to the embedded broker
 //	last-term   under which id and term of the store this hub spoke last
+//	restore     what is left to do of a restore that was interrupted
 //	broker      folder of the embedded broker, a cache
 //
 // A crash costs nothing that was answered. Putting back an older hub.db costs
@@ -96,6 +97,9 @@ const FileName = "hub.db"
 // OpenStore opens the store that the settings name: a database on PostgreSQL, or
 // the file in the data folder, which the caller has locked or only reads.
 func OpenStore(ctx context.Context, s Settings, o sqlstore.Options) (*sqlstore.Store, error) {
+	if err := notRestoring(s.Data); err != nil {
+		return nil, err
+	}
 	if s.Store.Postgres != "" {
 		return sqlstore.Dial(ctx, s.Store.Postgres, o)
 	}
@@ -205,6 +209,9 @@ func (a *App) start(ctx context.Context) error {
 func (a *App) openStore(ctx context.Context) error {
 	last, err := os.ReadFile(a.folder.Path(lastTermName))
 	served := err == nil
+	if err := notRestoring(a.o.Settings.Data); err != nil {
+		return err // before the sentence about what is not there
+	}
 	path := a.folder.Path(FileName)
 	if served && a.o.Settings.Store.Postgres == "" {
 		info, err := os.Stat(path)

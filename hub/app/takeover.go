@@ -69,8 +69,11 @@ func takeOver(ctx context.Context, store termStore, path string, verify func(pat
 		}
 		log.Warn("the database may be an older copy that was put back, so it gets a new id: all kiosks ask what it has and send again what it lacks", "why", why)
 	}
-	return id, term, durable.WriteFile(path, fmt.Appendf(nil, "store %s term %d\n", id, term), 0o600)
+	return id, term, durable.WriteFile(path, lastTerm(id, term), 0o600)
 }
+
+// lastTerm is the content of the file.
+func lastTerm(id string, term int64) []byte { return fmt.Appendf(nil, "store %s term %d\n", id, term) }
 
 // doubtAmongSeveral is doubt where other hubs may have taken over in between: no
 // file, a term far above and another id are as it should be. To draw a new id for

@@ -409,7 +409,7 @@ func (r *rig) saveHub() {
 		r.t.Fatal(err)
 	}
 	defer store.Close()
-	if err := store.Backup(context.Background(), r.path("backup.db")); err != nil {
+	if _, err := store.Backup(context.Background(), r.path("backup.db"), sqlstore.Manifest{}, nil); err != nil {
 		r.t.Fatal(err)
 	}
 }

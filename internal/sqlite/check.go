@@ -2,10 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	driver "modernc.org/sqlite"
 
 	"sourire/internal/durable"
 )
@@ -56,6 +59,45 @@ func (db *DB) vacuumInto(ctx context.Context, path string) error {
 	defer pool.Close() // it has written nothing of ours
 	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", path)
 	return err
+}
+
+// VacuumInto writes a compact copy of one state of the database into the file at
+// path, which must be missing or empty. What is there after an error, or a crash,
+// is no database; forcing it to the disk is the caller's.
+func (db *DB) VacuumInto(ctx context.Context, path string) error {
+	if err := db.vacuumInto(ctx, path); err != nil {
+		return describe(path, err)
+	}
+	return nil
+}
+
+// Extract writes a compact copy of the file at from, which is read and not
+// changed, to a new file at to. It refuses with ErrDamaged what is no database or
+// not a whole one, and lays hold of what stands in a log beside it.
+func Extract(ctx context.Context, from, to string) error {
+	abs, err := filepath.Abs(from)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", from, err)
+	}
+	o := Options{MustExist: true}.withDefaults()
+	source := dataSource(abs, o, commonPragmas(o), "")
+	if log, err := os.Stat(abs + "-wal"); err != nil || log.Size() == 0 {
+		// Nothing is written beside it: the folder may be read-only.
+		source = strings.Replace(source, "mode=rw", "mode=ro&immutable=1", 1)
+	}
+	connector, err := driver.NewConnector(source)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", abs, err)
+	}
+	db := &DB{Read: sql.OpenDB(connector), path: abs}
+	defer db.Read.Close() // it was only read
+	if err := db.QuickCheck(ctx); err != nil {
+		return err
+	}
+	if _, err := db.Read.ExecContext(ctx, "VACUUM INTO ?", to); err != nil {
+		return describe(to, err)
+	}
+	return nil
 }
 
 // BackupTo writes a compact copy of one state of the database to path, while

@@ -19,6 +19,9 @@ import (
 // Options say how a store is opened.
 type Options struct {
 	MustExist bool // refuse a database that no hub has used, rather than begin there
+	// ForCopy opens a database to copy into, which may be one that was begun.
+	ForCopy bool
+	Setting string // where the address was given; "" means [store] postgres
 }
 
 // minVersion is the oldest server that will do, as server_version_num.
@@ -31,27 +34,31 @@ const connectTimeout = 10 * time.Second
 // date. What is wrong with the address, the server or the rights is said in a
 // sentence that names the setting and never the password.
 func Dial(ctx context.Context, address string, o Options) (*Store, error) {
-	config, err := parseAddress(address)
+	where := o.Setting
+	if where == "" {
+		where = ownSetting
+	}
+	config, err := parseAddress(address, where)
 	if err != nil {
 		return nil, err
 	}
 	s, err := dial(ctx, config, o)
 	if err != nil {
-		return nil, describe(config, err)
+		return nil, describeAs(config, where, err)
 	}
 	return s, nil
 }
 
 // parseAddress reads an address. The driver's own words about a broken one may
 // hold the password, or a part of it.
-func parseAddress(address string) (*pgx.ConnConfig, error) {
+func parseAddress(address, setting string) (*pgx.ConnConfig, error) {
 	const example = "write one like postgres://user@host:5432/database"
 	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
-		return nil, fmt.Errorf("setting [store] postgres is not the address of a PostgreSQL database: %s", example)
+		return nil, fmt.Errorf("setting %s is not the address of a PostgreSQL database: %s", setting, example)
 	}
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return nil, fmt.Errorf("setting [store] postgres cannot be read as an address, see that special characters are written as %%XX: %s", example)
+		return nil, fmt.Errorf("setting %s cannot be read as an address, see that special characters are written as %%XX: %s", setting, example)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
@@ -64,6 +71,8 @@ func parseAddress(address string) (*pgx.ConnConfig, error) {
 
 func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error) {
 	s := newStore(dialect{
+		copier:     postgresCopier{},
+		legible:    legible,
 		hubs:       &peers{config},
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
@@ -97,6 +106,9 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		return nil, errors.Join(err, d.close())
 	}
 	if err := s.name(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := s.whole(ctx); err != nil && !(o.ForCopy && errors.Is(err, ErrIncomplete)) {
 		return nil, errors.Join(err, d.close())
 	}
 	return s, nil
@@ -143,7 +155,7 @@ func settleWriter(ctx context.Context, c *pgx.Conn) error {
 }
 
 func settleReader(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, "SET default_transaction_read_only = on; SET statement_timeout = 0")
+	_, err := c.Exec(ctx, "SET default_transaction_read_only = on; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
 	return err
 }
 
@@ -184,7 +196,15 @@ func mayMakeRoom(ctx context.Context, db *sql.DB, user string) error {
 
 // describe says in a sentence what is wrong and what to do.
 func describe(config *pgx.ConnConfig, err error) error {
-	where := fmt.Sprintf("store postgres://%s@%s/%s ([store] postgres)", config.User, host(config), config.Database)
+	return describeAs(config, ownSetting, err)
+}
+
+// ownSetting is where the address of the hub's own store is given.
+const ownSetting = "[store] postgres"
+
+// describeAs says it of an address that was given elsewhere.
+func describeAs(config *pgx.ConnConfig, setting string, err error) error {
+	where := fmt.Sprintf("store postgres://%s@%s/%s (%s)", config.User, host(config), config.Database, setting)
 	if r, ok := errors.AsType[refusal](err); ok {
 		return fmt.Errorf("%s: %w", where, r)
 	}

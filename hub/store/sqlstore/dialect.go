@@ -11,6 +11,10 @@ import (
 type dialect struct {
 	database
 	writer
+	copier copier
+	file   bool // else it is a database of a server
+	// legible is how a text for people is stored.
+	legible func(text string) string
 	hubs
 	// constraint reports whether err says that a row breaks a rule of the
 	// schema, so that the change it belongs to is to blame and not the store.
@@ -31,8 +35,6 @@ type database interface {
 	view(ctx context.Context, do func(*tx) error) error
 	// reader answers single questions.
 	reader() querier
-	// backup writes a copy to a new file while the database is in use.
-	backup(ctx context.Context, path string) error
 	close() error
 }
 

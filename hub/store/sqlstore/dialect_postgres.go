@@ -129,10 +129,6 @@ func (r rebinding) QueryContext(ctx context.Context, query string, args ...any) 
 	return r.d.read.QueryContext(ctx, r.d.rebind(query), args...)
 }
 
-func (d *postgresDatabase) backup(context.Context, string) error {
-	return errors.New("the store is on PostgreSQL, which pg_dump copies while it is in use")
-}
-
 func (d *postgresDatabase) close() error { return errors.Join(d.read.Close(), d.write.Close()) }
 
 // postgresWriter writes rows as one array for each column. The driver prepares

@@ -31,6 +31,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("store %s: %w", path, err)
 	}
+	if err := s.whole(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: %w", path, err), s.Close())
+	}
 	return s, nil
 }
 
@@ -46,6 +49,9 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 	s := newStore(dialect{
 		database:   &sqliteDatabase{db, w},
 		writer:     w,
+		copier:     sqliteCopier{db},
+		file:       true,
+		legible:    asItIs,
 		hubs:       &alone{},
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
@@ -83,8 +89,6 @@ func (d *sqliteDatabase) view(ctx context.Context, do func(*tx) error) error {
 }
 
 func (d *sqliteDatabase) reader() querier { return d.Read }
-
-func (d *sqliteDatabase) backup(ctx context.Context, path string) error { return d.BackupTo(ctx, path) }
 
 func (d *sqliteDatabase) close() error { return errors.Join(d.writer.close(), d.Close()) }
 

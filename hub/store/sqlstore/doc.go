@@ -80,6 +80,13 @@
 // lock of the term: it is the same statement as for a new zone, and takes 0.2 s for
 // a site of three years.
 //
+// # Copies
+//
+// A store moves between a file and PostgreSQL as a whole (CopyTo, Backup). Which
+// tables and columns there are is read from both schemas, so that none is missed;
+// every row is read back. The target is marked in meta before the first row and
+// until the last check, and a marked one is refused by whoever opens it.
+//
 // Schemas are steps in schema/sqlite and schema/postgres, taken at the opening in
 // one transaction, and two hubs that do so wait for each other. Each release
 // leaves a database in testdata/released, which the next one must migrate.

@@ -9,7 +9,7 @@ import (
 
 // There is no old server here: this one is made old.
 func TestExamine_refusesOldServers(t *testing.T) {
-	config, err := parseAddress(postgrestest.Start(t).Database())
+	config, err := parseAddress(postgrestest.Start(t).Database(), ownSetting)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -241,3 +241,12 @@ func dumpSQLite(t *testing.T, path string) string {
 	}
 	return b.String()
 }
+
+// newKiosk is a kiosk that has one press to send.
+func newKiosk(tb testing.TB, s *sqlstore.Store, id feedback.KioskID) *storetest.Kiosk {
+	tb.Helper()
+	k := storetest.NewKiosk(tb, storetest.Ingester(tb, s, releasedAt), id, releasedAt())
+	k.Asks(releasedAt(), feedback.Asked{Site: "store-9", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"})
+	k.Press(releasedAt(), 1)
+	return k
+}

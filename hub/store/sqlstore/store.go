@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"sync"
@@ -55,10 +53,8 @@ func (s *Store) name(ctx context.Context) error {
 }
 
 func (s *Store) draw(ctx context.Context, query string) error {
-	id := make([]byte, 8)
-	_, _ = rand.Read(id) // never fails
 	return s.d.update(ctx, func(tx *tx) error {
-		_, err := tx.ExecContext(ctx, query, hex.EncodeToString(id))
+		_, err := tx.ExecContext(ctx, query, newID())
 		return err
 	})
 }
@@ -78,10 +74,6 @@ func (s *Store) TakeOver(ctx context.Context) (int64, error) {
 	}
 	return n, nil
 }
-
-// Backup writes a copy of the store to a new file while it is in use. A store on
-// PostgreSQL refuses, for pg_dump does that.
-func (s *Store) Backup(ctx context.Context, path string) error { return s.d.backup(ctx, path) }
 
 // askedID returns the row of what was asked, made in tx when it is new.
 func (s *Store) askedID(ctx context.Context, tx *tx, a feedback.Asked, made fresh) (int64, error) {

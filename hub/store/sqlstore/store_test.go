@@ -56,7 +56,7 @@ func database(path string) storetest.Database {
 			tb.Fatal(err)
 		}
 		defer s.Close()
-		if err := s.Backup(context.Background(), to); err != nil {
+		if _, err := s.Backup(context.Background(), to, sqlstore.Manifest{}, nil); err != nil {
 			tb.Fatal(err)
 		}
 		return database(to)
