@@ -189,7 +189,12 @@ func (in *Intake) Run(ctx context.Context) error {
 	return err
 }
 
-// gather decodes what waits, while the writer waits for the disk.
+// gather decodes what waits, while the writer waits for the disk, and hands it
+// over as soon as the writer is free. To wait for more where single presses come
+// fast (10 ms from the first of a group, or until none came for 2 ms) made the
+// transactions of a thousand kiosks three times as large and saved nothing: each
+// kiosk's rows lie on pages of their own, which are written once a press either
+// way, and under such a load what came meanwhile is a large group already.
 func (in *Intake) gather(ctx context.Context) {
 	var g group
 	for {
