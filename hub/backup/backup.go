@@ -165,6 +165,9 @@ func (p *part) keep() (size int64, err error) {
 	if _, err := os.Lstat(p.file); err == nil {
 		return 0, fmt.Errorf("it has appeared meanwhile, name another: %w", fs.ErrExist)
 	}
+	if err := Alone(p.path); err != nil {
+		return 0, err
+	}
 	if err := durable.Rename(p.path, p.file); err != nil {
 		return 0, err
 	}
@@ -173,6 +176,16 @@ func (p *part) keep() (size int64, err error) {
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+// Alone refuses a database, closed by now, whose log still holds a part of it: to
+// close one says nothing when the log could not be taken in, as on a full disk, and
+// whoever renames the file alone leaves that part behind.
+func Alone(path string) error {
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return fmt.Errorf("its log of %d bytes could not be taken into it: %w", info.Size(), syscall.ENOSPC)
+	}
+	return nil
 }
 
 // end removes what was not kept.
@@ -279,7 +292,7 @@ func Move(ctx context.Context, from, to *sqlstore.Store, o Options) (m Moved, er
 	if err := from.CopyTo(ctx, to, copying); err != nil {
 		return m, err
 	}
-	m.Store, m.Term, err = to.Settle(ctx)
+	m.Store, m.Term, err = to.Spoken(ctx)
 	return m, err
 }
 

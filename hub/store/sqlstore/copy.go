@@ -22,15 +22,19 @@ import (
 // The names in meta that are a copy's own.
 const (
 	metaStore      = "store"
-	metaIncomplete = "incomplete" // when the copy into this database began
+	metaIncomplete = "incomplete" // when the copy into this database began, and which it is
 	metaManifest   = "backup"     // of a backup, as JSON
 )
 
 // ErrIncomplete marks a database into which a copy was begun and not finished.
-const ErrIncomplete = refusal("a copy into it was begun and not finished, so that presses are missing: run the same sourire-hub copy or restore again, which begins anew")
+const ErrIncomplete = refusal("a copy into it was begun and not finished, so that presses are missing: let it end if it still works, or run the same sourire-hub copy or restore again, which begins anew")
 
-// ErrNotEmpty marks a database that has a store's journals in it.
-const ErrNotEmpty = refusal("there is a hub's store in it already, and nothing is ever written over one: make an empty database and name that")
+// ErrNotEmpty marks a database that a hub has served, or that has anything of one
+// in it.
+const ErrNotEmpty = refusal("there is a hub's store in it already, and nothing is ever written over one: start a hub with it if it is the one you want, or make an empty database and name that")
+
+// errOvertaken ends a copy that another has begun anew, which it must not disturb.
+var errOvertaken = errors.New("another copy into the same database was begun meanwhile, and goes on alone")
 
 // Manifest says what a backup holds.
 type Manifest struct {
@@ -66,10 +70,33 @@ type copier interface {
 }
 
 // Begun reports whether a copy into the store was begun and not finished.
-func (s *Store) Begun(ctx context.Context) (bool, error) {
+func (s *Store) Begun(ctx context.Context) (bool, error) { return marked(ctx, s.d.reader()) }
+
+// marked reports whether there is the mark of a copy that is not finished.
+func marked(ctx context.Context, q querier) (bool, error) {
 	var n int
-	err := s.d.reader().QueryRowContext(ctx, "SELECT count(*) FROM meta WHERE name = ?", metaIncomplete).Scan(&n)
+	err := q.QueryRowContext(ctx, "SELECT count(*) FROM meta WHERE name = ?", metaIncomplete).Scan(&n)
 	return n > 0, err
+}
+
+// raise takes the place of whoever wrote to the store, by a term of its own. A hub
+// that opened the store before a copy into it began, and waited, is refused here.
+func (s *Store) raise(ctx context.Context, next func(*tx) (int64, error)) (n int64, err error) {
+	err = s.d.update(ctx, func(tx *tx) error {
+		// First the row of the term, which a copy holds while it sets its mark.
+		if n, err = next(tx); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		begun, marks := marked(ctx, tx)
+		if begun {
+			return ErrIncomplete // in which there may be no term yet
+		}
+		return errors.Join(err, marks)
+	})
+	if err != nil {
+		return 0, err // a term whose commit failed is nobody's
+	}
+	return n, nil
 }
 
 // whole refuses a store into which a copy was not finished.
@@ -110,6 +137,13 @@ func (s *Store) Settle(ctx context.Context) (id string, term int64, err error) {
 	return id, term, err
 }
 
+// Spoken returns the id and the term under which the store was spoken for last.
+func (s *Store) Spoken(ctx context.Context) (id string, term int64, err error) {
+	return id, term, s.d.reader().QueryRowContext(ctx, spoken, metaStore).Scan(&id, &term)
+}
+
+const spoken = "SELECT value, n FROM meta, term WHERE name = ?"
+
 func newID() string {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
@@ -149,7 +183,7 @@ func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	if m.Rows, err = countRows(ctx, tx, shapes); err != nil {
 		return err
 	}
-	if err := tx.QueryRowContext(ctx, "SELECT value, n FROM meta, term WHERE name = ?", metaStore).Scan(&m.Store, &m.Term); err != nil {
+	if err := tx.QueryRowContext(ctx, spoken, metaStore).Scan(&m.Store, &m.Term); err != nil {
 		return err
 	}
 	text, err := json.Marshal(m)
@@ -177,7 +211,7 @@ func putMeta(ctx context.Context, tx *tx, name, value string) error {
 }
 
 // CopyTo copies one state of the store, all of it, into a store of the other kind
-// that holds no journal, or one that was begun. Until every row was read back and
+// that nobody has used, or one that was begun. Until every row was read back and
 // Check was content that one is marked, and nobody serves it.
 func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) error {
 	return s.d.view(ctx, func(from *tx) error {
@@ -220,6 +254,7 @@ type copying struct {
 	from        *tx
 	to          *Store
 	o           CopyOptions
+	mark        string // of this copy, in meta of the target
 	pairs       []pair
 	shapes      []*shape // of the target
 	done, total int64
@@ -277,16 +312,19 @@ func (c *copying) plan(ctx context.Context, s *Store) error {
 
 // begin marks the target and empties it, if it holds no store.
 func (c *copying) begin(ctx context.Context) error {
+	c.mark = time.Now().UTC().Format(time.RFC3339) + " " + newID()
 	return c.to.d.update(ctx, func(tx *tx) error {
-		var journals, begun int64
-		err := tx.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM source), (SELECT count(*) FROM meta WHERE name = ?)", metaIncomplete).Scan(&journals, &begun)
-		switch {
-		case err != nil:
+		begun, err := marked(ctx, tx)
+		if err != nil {
 			return err
-		case begun == 0 && journals > 0:
-			return ErrNotEmpty
 		}
-		if err := putMeta(ctx, tx, metaIncomplete, time.Now().UTC().Format(time.RFC3339)); err != nil {
+		if !begun {
+			if err := c.unused(ctx, tx); err != nil {
+				return err
+			}
+		}
+		// Of two that begin at once the second waits here, and overtakes the first.
+		if err := putMeta(ctx, tx, metaIncomplete, c.mark); err != nil {
 			return err
 		}
 		for _, s := range c.shapes {
@@ -297,6 +335,43 @@ func (c *copying) begin(ctx context.Context) error {
 		c.to.forget()
 		return nil
 	})
+}
+
+// unused refuses a target that a hub has served, or into which anything was put:
+// whatever it is, it would be gone. What an opening leaves is no more than steps of
+// the schema, an id and a term that is 0.
+func (c *copying) unused(ctx context.Context, tx *tx) error {
+	n, _, err := c.to.d.term(ctx, tx) // and holds it: whoever takes over waits
+	if err != nil {
+		return fmt.Errorf("term: %w", err)
+	}
+	if n != 0 {
+		return fmt.Errorf("%w (a hub has served it, its term is %d)", ErrNotEmpty, n)
+	}
+	for _, s := range c.shapes {
+		if s.name == "term" {
+			continue
+		}
+		var any bool
+		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+quoted(s.name)+")").Scan(&any); err != nil {
+			return fmt.Errorf("table %s: %w", s.name, err)
+		}
+		if any {
+			return fmt.Errorf("%w (table %s is not empty)", ErrNotEmpty, s.name)
+		}
+	}
+	return nil
+}
+
+// mine holds the target for this copy until tx ends, if it is still the one that
+// is being made: one that hung, and lost the place that it had, must not write
+// among the rows of another.
+func (c *copying) mine(ctx context.Context, tx *tx) error {
+	still, err := changed(tx.ExecContext(ctx, "UPDATE meta SET value = value WHERE name = ? AND value = ?", metaIncomplete, c.mark))
+	if err == nil && !still {
+		err = errOvertaken
+	}
+	return err
 }
 
 // Bounds of what is read at once and written in one transaction.
@@ -347,6 +422,9 @@ func (c *copying) write(ctx context.Context, p pair, values []any) error {
 	made := newFresh()
 	err := c.to.d.update(ctx, func(tx *tx) error {
 		made.clear()
+		if err := c.mine(ctx, tx); err != nil {
+			return err
+		}
 		if p.to.name == "record" {
 			wide, at := len(p.to.fields), slices.IndexFunc(p.to.fields, func(f field) bool { return f.name == "day" })
 			for ; at < len(values); at += wide {
@@ -385,6 +463,9 @@ func (c *copying) compare(ctx context.Context, p pair) error {
 // end gives the target its id and takes the mark away.
 func (c *copying) end(ctx context.Context) error {
 	return c.to.d.update(ctx, func(tx *tx) error {
+		if err := c.mine(ctx, tx); err != nil {
+			return err
+		}
 		rows, err := c.from.QueryContext(ctx, "SELECT name, value FROM meta WHERE name NOT IN (?, ?)", metaIncomplete, metaManifest)
 		if err != nil {
 			return err
