@@ -294,8 +294,10 @@ func TestKilled_toPostgres(t *testing.T) {
 	backup := m.path("b.db")
 	m.must("backup", backup, "--data", m.path("hub"))
 	for name, do := range map[string]func(address string) []string{
-		"copy":    func(address string) []string { return []string{"copy", "--to", address, "--data", m.path("hub")} },
-		"restore": func(address string) []string { return []string{"restore", backup, "--store.postgres", address, "--data", m.path("new")} },
+		"copy": func(address string) []string { return []string{"copy", "--to", address, "--data", m.path("hub")} },
+		"restore": func(address string) []string {
+			return []string{"restore", backup, "--store.postgres", address, "--data", m.path("new")}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &mover{t: t, program: m.program, dir: t.TempDir()}
@@ -388,7 +390,7 @@ func TestKilled_serverInCopy(t *testing.T) {
 			return true
 		}, do(address)...)
 		step := fmt.Sprintf("the server was killed at call %d of %d", at, all[len(all)-1])
-		if status.ExitStatus() != 0 && (status.ExitStatus() != 1 || !strings.Contains(out, "--to: ") || !strings.Contains(out, "run the same sourire-hub copy again") || strings.Contains(out, "panic")) {
+		if status.ExitStatus() != 0 && (status.ExitStatus() != 1 || !strings.Contains(out, "--to: ") || !strings.Contains(out, "run the same sourire-hub copy or restore again, which begins anew") || strings.Contains(out, "panic")) {
 			t.Errorf("%s: got status %d, want a sentence that says what to do: %s", step, status.ExitStatus(), out)
 		}
 		t.Logf("%s: %s", step, out)
