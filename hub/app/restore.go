@@ -146,6 +146,10 @@ func (x *restoring) unstage() {
 	for _, suffix := range suffixes() {
 		_ = os.Remove(x.folder.Path(stagedName) + suffix) // most are not there
 	}
+	plans, _ := filepath.Glob(x.folder.Path(planName) + ".*.part") // a folder that it cannot read keeps them
+	for _, path := range plans {
+		_ = os.Remove(path)
+	}
 }
 
 // suffixes are those of a database and what SQLite keeps beside it.

@@ -289,23 +289,25 @@ func Move(ctx context.Context, from, to *sqlstore.Store, o Options) (m Moved, er
 			return nil
 		}
 	}
-	if err := from.CopyTo(ctx, to, copying); err != nil {
-		return m, brokenOff(ctx, to, err)
-	}
-	m.Store, m.Term, err = to.Spoken(ctx)
-	return m, err
+	made, err := from.CopyTo(ctx, to, copying)
+	m.Store, m.Term = made.Store, made.Term
+	return m, brokenOff(ctx, to, err)
 }
 
 // brokenOff says what to do about a database into which a copy was begun. Of one
 // whose server is gone it is not known; to do is the same.
 func brokenOff(ctx context.Context, to *sqlstore.Store, why error) error {
-	if to.IsFile() { // which is thrown away
+	if why == nil || to.IsFile() { // which is thrown away
 		return why
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // ctx may be what broke it off
 	defer cancel()
-	if begun, err := to.Begun(ctx); err == nil && !begun {
+	begun, err := to.Begun(ctx)
+	if err == nil && !begun {
 		return why
+	}
+	if err != nil {
+		why = fmt.Errorf("the server no longer answers: %w", why)
 	}
 	return fmt.Errorf("the copy broke off, and no hub serves what it left: run the same sourire-hub copy or restore again, which begins anew: %w", why)
 }

@@ -107,11 +107,13 @@ func stepOf(c killtest.Call) string {
 	return name
 }
 
-// kill runs the program and kills it before that call.
+// kill runs the program and kills it before that call. Of a connection the words
+// are not the same each time: then it may have come to its end before.
 func (m *mover) kill(at int, args ...string) {
 	m.t.Helper()
-	out, status := m.traced(func(c killtest.Call) bool { return c.N != at }, args...)
-	if !status.Signaled() {
+	sends := false
+	out, status := m.traced(func(c killtest.Call) bool { sends = sends || c.Name == "send"; return c.N != at }, args...)
+	if !status.Signaled() && !(sends && status.ExitStatus() == 0) {
 		m.t.Fatalf("sourire-hub %q was not killed at call %d, but ended with %v: %s", args, at, status, out)
 	}
 }

@@ -45,6 +45,12 @@ type Manifest struct {
 	Rows    map[string]int64 `json:"rows"` // by table
 }
 
+// Copied is what a copy is, once it is whole.
+type Copied struct {
+	Store string // its id
+	Term  int64
+}
+
 // CopyOptions say how a store is copied.
 type CopyOptions struct {
 	Manifest *Manifest // of a backup, to be completed; it keeps the store's id. nil: the copy gets an id of its own.
@@ -137,11 +143,7 @@ func (s *Store) Settle(ctx context.Context) (id string, term int64, err error) {
 	return id, term, err
 }
 
-// Spoken returns the id and the term under which the store was spoken for last.
-func (s *Store) Spoken(ctx context.Context) (id string, term int64, err error) {
-	return id, term, s.d.reader().QueryRowContext(ctx, spoken, metaStore).Scan(&id, &term)
-}
-
+// spoken asks under which id and term a store was spoken for last.
 const spoken = "SELECT value, n FROM meta, term WHERE name = ?"
 
 func newID() string {
@@ -169,7 +171,7 @@ func (s *Store) Backup(ctx context.Context, path string, m Manifest, progress fu
 	if s.IsFile() {
 		err = to.d.update(ctx, func(tx *tx) error { return to.sign(ctx, tx, &m) })
 	} else {
-		err = s.CopyTo(ctx, to, CopyOptions{Manifest: &m, Progress: progress})
+		_, err = s.CopyTo(ctx, to, CopyOptions{Manifest: &m, Progress: progress})
 	}
 	return m, errors.Join(err, to.Close())
 }
@@ -213,9 +215,10 @@ func putMeta(ctx context.Context, tx *tx, name, value string) error {
 // CopyTo copies one state of the store, all of it, into a store of the other kind
 // that nobody has used, or one that was begun. Until every row was read back and
 // Check was content that one is marked, and nobody serves it.
-func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) error {
-	return s.d.view(ctx, func(from *tx) error {
-		c := &copying{from: from, to: to, o: o}
+func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) (made Copied, err error) {
+	c := &copying{to: to, o: o}
+	err = s.d.view(ctx, func(from *tx) error {
+		c.from = from
 		if err := c.plan(ctx, s); err != nil {
 			return err
 		}
@@ -239,6 +242,7 @@ func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) error {
 		}
 		return c.end(ctx)
 	})
+	return c.made, err
 }
 
 // moment is a snapshot that is open already.
@@ -255,6 +259,7 @@ type copying struct {
 	to          *Store
 	o           CopyOptions
 	mark        string // of this copy, in meta of the target
+	made        Copied
 	pairs       []pair
 	shapes      []*shape // of the target
 	done, total int64
@@ -494,8 +499,10 @@ func (c *copying) end(ctx context.Context) error {
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, "DELETE FROM meta WHERE name = ?", metaIncomplete)
-		return err
+		if _, err := tx.ExecContext(ctx, "DELETE FROM meta WHERE name = ?", metaIncomplete); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, spoken, metaStore).Scan(&c.made.Store, &c.made.Term)
 	})
 }
 

@@ -126,7 +126,7 @@ func TestCopy(t *testing.T) {
 			return nil
 		},
 	}
-	if err := file.CopyTo(t.Context(), db, o); err != nil {
+	if _, err := file.CopyTo(t.Context(), db, o); err != nil {
 		t.Fatal(err)
 	}
 	if last[0] != last[1] || last[0] == 0 {
@@ -135,7 +135,7 @@ func TestCopy(t *testing.T) {
 	if !reflect.DeepEqual(reports[0], reports[1]) || len(reports[0].Findings) != 2 {
 		t.Errorf("got %+v and %+v, want the same", reports[0], reports[1])
 	}
-	if err := file.CopyTo(t.Context(), db, o); !errors.Is(err, sqlstore.ErrNotEmpty) {
+	if _, err := file.CopyTo(t.Context(), db, o); !errors.Is(err, sqlstore.ErrNotEmpty) {
 		t.Errorf("got %v for a database that holds a store, want ErrNotEmpty", err)
 	}
 	back := filepath.Join(t.TempDir(), "back.db")
@@ -176,7 +176,7 @@ func TestCopy_brokenOff(t *testing.T) {
 	into := func(to *sqlstore.Store, from *sqlstore.Store) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
-		err := from.CopyTo(ctx, to, sqlstore.CopyOptions{Progress: func(done, total int64) {
+		_, err := from.CopyTo(ctx, to, sqlstore.CopyOptions{Progress: func(done, total int64) {
 			if done > total/4 {
 				cancel()
 			}
@@ -184,7 +184,7 @@ func TestCopy_brokenOff(t *testing.T) {
 		if !errors.Is(err, context.Canceled) && err == nil {
 			t.Fatalf("got %v, want it broken off", err)
 		}
-		err = from.CopyTo(t.Context(), to, sqlstore.CopyOptions{Check: func(verify.Store, verify.Store) error { return errBroken }})
+		_, err = from.CopyTo(t.Context(), to, sqlstore.CopyOptions{Check: func(verify.Store, verify.Store) error { return errBroken }})
 		if !errors.Is(err, errBroken) {
 			t.Fatalf("got %v, want %v", err, errBroken)
 		}
@@ -196,7 +196,7 @@ func TestCopy_brokenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
+	if _, err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	stillPresses(t, dial(t, address))
@@ -210,7 +210,7 @@ func TestCopy_brokenOff(t *testing.T) {
 	if _, err := sqlstore.Open(t.Context(), to); !errors.Is(err, sqlstore.ErrIncomplete) {
 		t.Errorf("got %v, want ErrIncomplete", err)
 	}
-	if err := db.CopyTo(t.Context(), openCopy(t, to), sqlstore.CopyOptions{}); err != nil {
+	if _, err := db.CopyTo(t.Context(), openCopy(t, to), sqlstore.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	stillPresses(t, openStore(t, to))
@@ -234,7 +234,7 @@ func TestCopy_notEmpty(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address, _ := server.Schema()
 			db := dial(t, address)
-			if err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); err != nil {
+			if _, err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			for _, other := range tables {
@@ -248,7 +248,7 @@ func TestCopy_notEmpty(t *testing.T) {
 			} else {
 				server.Exec(address, "INSERT INTO term (one, n, zoning) VALUES (1, 0, 0)")
 			}
-			if err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); !errors.Is(err, sqlstore.ErrNotEmpty) || !strings.Contains(err.Error(), want) {
+			if _, err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); !errors.Is(err, sqlstore.ErrNotEmpty) || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want ErrNotEmpty and %q", err, want)
 			}
 			var n int
@@ -267,7 +267,7 @@ func TestCopy_notEmpty(t *testing.T) {
 		if err := dial(t, address).Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := file.CopyTo(t.Context(), dial(t, address), sqlstore.CopyOptions{}); err != nil {
+		if _, err := file.CopyTo(t.Context(), dial(t, address), sqlstore.CopyOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -283,7 +283,7 @@ func TestCopy_guardsItsTarget(t *testing.T) {
 	file, address := openStore(t, path), server.Database()
 	waits, first, second := dial(t, address), dial(t, address), dial(t, address)
 	overtaken := false
-	err := file.CopyTo(t.Context(), first, sqlstore.CopyOptions{Progress: func(int64, int64) {
+	_, err := file.CopyTo(t.Context(), first, sqlstore.CopyOptions{Progress: func(int64, int64) {
 		if overtaken {
 			return
 		}
@@ -300,7 +300,7 @@ func TestCopy_guardsItsTarget(t *testing.T) {
 			return
 		}
 		defer again.Close()
-		if err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
+		if _, err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
 			t.Errorf("the copy that overtakes: %v", err)
 		}
 	}})
