@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"sourire/hub/app"
+	"sourire/internal/disktest"
 	"sourire/internal/postgrestest"
 )
 
@@ -118,6 +119,20 @@ func TestCopy_programs(t *testing.T) {
 				t.Errorf("%s: %s of the export differs from that of the first store", name, file)
 			}
 		}
+	}
+}
+
+// A backup onto a disk that is too small ends in a sentence, and leaves nothing.
+func TestBackup_diskFull(t *testing.T) {
+	m := newMover(t)
+	m.imported(5, "--data", m.path("hub"))
+	disk := disktest.Mount(t, m.path("usb"), 64<<10)
+	out, ok := m.run("backup", filepath.Join(disk.Dir, "b.db"), "--data", m.path("hub"))
+	if want := "is full, free some space or name another folder; nothing was kept"; ok || !strings.Contains(out, want) {
+		t.Errorf("got %s, want %q", out, want)
+	}
+	if left, err := os.ReadDir(disk.Dir); err != nil || len(left) > 0 {
+		t.Errorf("got %v, %v left, want nothing", left, err)
 	}
 }
 
