@@ -142,6 +142,11 @@ func TestReleased(t *testing.T) {
 				address := server.Database()
 				server.Exec(address, string(text))
 				stillWhole(t, dial(t, address))
+				for _, table := range besides(file) {
+					if count(t, address, "SELECT count(*) FROM "+table) == 0 {
+						t.Errorf("what was in table %s is gone", table)
+					}
+				}
 				return
 			}
 			path := filepath.Join(t.TempDir(), "hub.db")
@@ -152,8 +157,22 @@ func TestReleased(t *testing.T) {
 			}
 			defer s.Close()
 			stillWhole(t, s)
+			left := contents(t, path)
+			for _, table := range besides(file) {
+				if len(left[table]) == 0 {
+					t.Errorf("what was in table %s is gone", table)
+				}
+			}
 		})
 	}
+}
+
+// besides are tables of a released database of which verify proves nothing.
+func besides(file string) []string {
+	if strings.HasSuffix(file, "-2026-11.sql") {
+		return nil
+	}
+	return []string{"comment", "site", "published", "refused", "refusals", "kiosk", "rebuild"}
 }
 
 // A database that was released has a row in every table, or the steps to come are
