@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestRestore_laterEpochs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := hubSettings(t)
 			s.Store.Postgres, s.Broker.Listen = c.from, freePort(t)
-			hub, err := app.New(context.Background(), app.Options{Settings: s})
+			hub, err := app.New(context.Background(), app.Options{Settings: s, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +73,7 @@ func TestRestore_laterEpochs(t *testing.T) {
 			if got := provedPresses(t, s); got != 3 {
 				t.Fatalf("got %d presses restored, want 3", got)
 			}
-			if hub, err = app.New(context.Background(), app.Options{Settings: s}); err != nil {
+			if hub, err = app.New(context.Background(), app.Options{Settings: s, Log: slog.New(slog.DiscardHandler)}); err != nil {
 				t.Fatal(err)
 			}
 			run(0)()

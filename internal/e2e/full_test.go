@@ -20,7 +20,7 @@ func TestPrograms_diskFull(t *testing.T) {
 	s.serve()
 	t.Cleanup(s.hub.kill) // before the disk goes
 	saysWithin(t, s.web, ingests, takeOverWithin)
-	fleet := s.simulate("sim", "--kiosks", "3", "--per-hour", "7200", "--count", "60", "--settle", "90s")
+	fleet := s.simulate("sim", "--kiosks", "3", "--per-hour", "10800", "--count", "40", "--settle", "90s")
 	ended := make(chan error, 1)
 	go func() { ended <- fleet.cmd.Wait() }()
 	pressed := func(n int) func() bool { return func() bool { return s.pressed()[""] >= n } }
@@ -49,8 +49,8 @@ func TestPrograms_diskFull(t *testing.T) {
 	if !strings.Contains(s.hub.out.String(), "the disk is full, free some space") {
 		t.Errorf("the hub's log does not say what to do:\n%s", s.hub.out)
 	}
-	if sum := s.agree(0); sum.Pressed != 180 {
-		t.Errorf("got %v, want 180 pressed", sum)
+	if sum := s.agree(0); sum.Pressed != 120 {
+		t.Errorf("got %v, want 120 pressed", sum)
 	}
 }
 

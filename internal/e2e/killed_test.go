@@ -305,7 +305,7 @@ func TestKilled_toPostgres(t *testing.T) {
 			m := &mover{t: t, program: m.program, dir: t.TempDir()}
 			address, _ := server.Schema()
 			outcomes := make(map[string]int)
-			for _, at := range spread(sends(m.calls(do(address)...)), 10) {
+			for _, at := range spread(sends(m.calls(do(address)...)), 6) {
 				address, _ := server.Schema()
 				m.kill(at, do(address)...)
 				m.begunOrWhole(fmt.Sprintf("killed at call %d", at), address, want, do(address), outcomes)
