@@ -113,7 +113,7 @@ func (m *mover) kill(at int, args ...string) {
 	m.t.Helper()
 	sends := false
 	out, status := m.traced(func(c killtest.Call) bool { sends = sends || c.Name == "send"; return c.N != at }, args...)
-	if !status.Signaled() && !(sends && status.ExitStatus() == 0) {
+	if ended := sends && status.ExitStatus() == 0; !status.Signaled() && !ended {
 		m.t.Fatalf("sourire-hub %q was not killed at call %d, but ended with %v: %s", args, at, status, out)
 	}
 }
@@ -140,7 +140,8 @@ func (m *mover) count(store ...string) (received int, refused string) {
 	if !ok {
 		return 0, out
 	}
-	if _, err := fmt.Sscanf(out[strings.Index(out, "verify: "):], "verify: %d of", &received); err != nil {
+	_, said, _ := strings.Cut(out, "verify: ")
+	if _, err := fmt.Sscanf(said, "%d of", &received); err != nil {
 		m.t.Fatalf("%v: %s", err, out)
 	}
 	return received, ""

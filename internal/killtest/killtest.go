@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -167,7 +168,7 @@ func (t *tracer) call(tid int) (c Call, asks bool, err error) {
 		c = Call{Name: "force", Path: t.opened(arg(0))}
 	case "write":
 		c = Call{Name: "send", Path: t.opened(arg(0))}
-		if !bytes.HasPrefix([]byte(c.Path), []byte("socket:")) {
+		if !strings.HasPrefix(c.Path, "socket:") {
 			return c, false, nil
 		}
 	default:

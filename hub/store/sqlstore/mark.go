@@ -74,11 +74,11 @@ func (c *copying) unused(ctx context.Context, tx *tx) error {
 		if s.name == "term" {
 			continue
 		}
-		var any bool
-		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+quoted(s.name)+")").Scan(&any); err != nil {
+		var used bool
+		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+quoted(s.name)+")").Scan(&used); err != nil {
 			return fmt.Errorf("table %s: %w", s.name, err)
 		}
-		if any {
+		if used {
 			return fmt.Errorf("%w (table %s is not empty)", ErrNotEmpty, s.name)
 		}
 	}
