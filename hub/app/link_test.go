@@ -4,40 +4,22 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"sourire/hub/app"
 	"sourire/internal/link"
+	"sourire/internal/logtest"
 	"sourire/internal/mosquittotest"
 )
-
-// lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder // guarded by mu
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // A hub that its external broker does not let in says which settings are wrong.
 func TestApp_refusedByBroker(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{Users: []mosquittotest.User{{Name: "hub", Password: "right", Hub: true}}})
 	s := settings(t)
 	s.Broker.Address, s.Broker.Username, s.Broker.Password = b.URL(), "hub", "wrong"
-	var log lines
+	var log logtest.Buffer
 	var dials atomic.Int32
 	o := options(s)
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))

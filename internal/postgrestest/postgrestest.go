@@ -28,6 +28,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sourire/internal/logtest"
 )
 
 // startTimeout bounds a start, stopTimeout a polite end.
@@ -48,7 +50,7 @@ type Server struct {
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
-	log    *logBuffer
+	log    *logtest.Buffer
 
 	mu        sync.Mutex
 	databases int
@@ -61,7 +63,7 @@ type Server struct {
 // CI=true.
 func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, bin: find(tb), log: new(logBuffer)}
+	s := &Server{tb: tb, bin: find(tb), log: new(logtest.Buffer)}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "sourire-postgres-"); err != nil { //nolint:usetesting // the path of a socket must be short, and others than root must get there
 		tb.Fatal(err)
@@ -390,28 +392,4 @@ func find(tb testing.TB) string {
 	}
 	tb.Skip(missing)
 	return ""
-}
-
-// logBuffer is written by the server and read by a failing test.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// logLimit bounds a log; a test that fails after more has its beginning.
-const logLimit = 1 << 20
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.buf.Len() < logLimit {
-		l.buf.Write(p)
-	}
-	return len(p), nil
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

@@ -108,7 +108,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 	if err := s.name(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	if err := s.whole(ctx); err != nil && !(o.ForCopy && errors.Is(err, ErrIncomplete)) {
+	if err := s.whole(ctx); err != nil && (!o.ForCopy || !errors.Is(err, ErrIncomplete)) {
 		return nil, errors.Join(err, d.close())
 	}
 	return s, nil

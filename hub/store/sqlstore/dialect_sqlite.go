@@ -81,7 +81,11 @@ type sqliteDatabase struct {
 func asItIs(query string) string { return query }
 
 func (d *sqliteDatabase) update(ctx context.Context, do func(*tx) error) error {
-	return d.Update(ctx, func(t *sql.Tx) error { return do(&tx{t, asItIs}) })
+	err := d.Update(ctx, func(t *sql.Tx) error { return do(&tx{t, asItIs}) })
+	if sqlite.IsFull(err) { // the log of a hub that serves is where this is read
+		return fmt.Errorf("database %s: the disk is full, free some space: %w", d.Path(), err)
+	}
+	return err
 }
 
 func (d *sqliteDatabase) view(ctx context.Context, do func(*tx) error) error {

@@ -85,7 +85,9 @@
 // A store moves between a file and PostgreSQL as a whole (CopyTo, Backup). Which
 // tables and columns there are is read from both schemas, so that none is missed;
 // every row is read back. The target is marked in meta before the first row and
-// until the last check, and a marked one is refused by whoever opens it.
+// until the last check, and a marked one is refused by whoever opens it, or opened it
+// before and would take it over (mark.go). A database is empty when its term is 0 and
+// no table has a row.
 //
 // Schemas are steps in schema/sqlite and schema/postgres, taken at the opening in
 // one transaction, and two hubs that do so wait for each other. Each release

@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
+	"sourire/internal/feedback"
 	"sourire/internal/visit"
 )
 
@@ -116,14 +118,25 @@ func countVisits(ctx context.Context, tx *tx, p [2]int64, to rollup.Delta) error
 // AddCells implements ingest.Rebuilds.
 func (s *Store) AddCells(ctx context.Context, term int64, cells rollup.Delta) error {
 	made := newFresh()
+	var sites []feedback.SiteID
+	for k := range cells {
+		if !slices.Contains(sites, k.Asked.Site) { // of one touchpoint they are one
+			sites = append(sites, k.Asked.Site)
+		}
+	}
+	sites = newsOf(sites)
 	err := s.d.update(ctx, func(tx *tx) error {
 		if err := s.under(ctx, tx, term, made); err != nil {
 			return err
 		}
-		return s.count(ctx, tx, cells, made)
+		if err := s.count(ctx, tx, cells, made); err != nil {
+			return err
+		}
+		return s.d.tell(ctx, tx, sites)
 	})
 	if err == nil {
 		s.remember(made)
+		s.d.told(sites)
 	}
 	return err
 }

@@ -65,14 +65,10 @@ const nextTerm = "UPDATE term SET n = n + 1 RETURNING n"
 // TakeOver raises the term and returns it: from now on, writes under an older
 // term are refused with ingest.ErrSuperseded.
 func (s *Store) TakeOver(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.d.update(ctx, func(tx *tx) error {
-		return tx.QueryRowContext(ctx, nextTerm).Scan(&n)
+	return s.raise(ctx, func(tx *tx) (n int64, err error) {
+		err = tx.QueryRowContext(ctx, nextTerm).Scan(&n)
+		return n, err
 	})
-	if err != nil {
-		return 0, err // a term whose commit failed is nobody's
-	}
-	return n, nil
 }
 
 // askedID returns the row of what was asked, made in tx when it is new.
