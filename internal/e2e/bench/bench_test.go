@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -115,5 +118,63 @@ func TestSamples_at(t *testing.T) {
 	}
 	if got := (samples{}).at(0.5); !math.IsNaN(got) {
 		t.Errorf("got %v of nothing, want NaN", got)
+	}
+}
+
+// A goal that is missed is a word in the table, and what could not be measured
+// says why.
+func TestResults_table(t *testing.T) {
+	for _, c := range []struct {
+		goal  goal
+		ratio float64
+		want  string
+	}{
+		{goal{}, 3, "-"},
+		{goal{atLeast: 0.5}, 0.5, "yes"},
+		{goal{atLeast: 0.5}, 0.49, "SHORT"},
+		{goal{atMost: 3}, 3, "yes"},
+		{goal{atMost: 3}, 3.1, "SHORT"},
+		{goal{atMost: 3}, math.NaN(), "SHORT"},
+		{goal{atLeast: 3}, math.NaN(), "SHORT"},
+	} {
+		if got := c.goal.verdict(c.ratio); got != c.want {
+			t.Errorf("%v of %v: got %s, want %s", c.ratio, c.goal, got, c.want)
+		}
+	}
+	r := results{postgres: postgresResult{missing: "no server"}, peer: peerResult{missing: "node is missing"}}
+	for _, want := range []string{"SHORT", "not measured: no server", "not measured: node is missing"} {
+		if table := r.table(); !strings.Contains(table, want) {
+			t.Errorf("the table does not say %q:\n%s", want, table)
+		}
+	}
+}
+
+// The CPU of a process is that of its children too, alive or not.
+func TestTreeCPU(t *testing.T) {
+	// The first shell ends and is awaited; the second waits for a line.
+	const work = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
+	cmd := exec.Command("sh", "-c", "sh -c '"+work+"'; sh -c '"+work+"; echo done; read line'; :")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	got := treeCPU(cmd.Process.Pid)
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	want := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if off := (got - want).Abs(); want == 0 || off > want/4+20*time.Millisecond {
+		t.Errorf("got %v, want %v as the system counted it in the end", got, want)
 	}
 }

@@ -24,9 +24,10 @@ type peerResult struct {
 	duels   []duelResult
 }
 
-// duelResult is about messages of one size.
+// duelResult is about messages of one size and what the peer does with them.
 type duelResult struct {
 	size                   int
+	mode                   string // one of peerModes
 	peer, sqlite, postgres loadResult
 	sqliteRate, sqliteCPU  samples // how many times the peer's presses a second, and its CPU a press the hub's
 	serverRate, serverCPU  samples // … of the hub on PostgreSQL
@@ -39,6 +40,9 @@ const (
 	leftOut    = "a short run leaves it out"
 )
 
+// peerModes are what a peer does: what a hub does, or nothing but storing rows.
+func peerModes() []string { return []string{"work", "rows"} }
+
 // peerSizes are records a message.
 func peerSizes() []int { return []int{20, 200} }
 
@@ -47,6 +51,7 @@ var peerFiles embed.FS
 
 // peer is the three programs at work.
 type peer struct {
+	mode   string
 	node   *child
 	broker *exec.Cmd
 	server *postgres.Server
@@ -62,8 +67,8 @@ func (p *peer) ask(string) (status, error) {
 // duel is a peer and its opponents. Without a peer it does nothing.
 type duel struct {
 	*onServer
-	peer   *peer
-	fleets [][3]*fleet // of peerSizes: at the peer, at the hub on SQLite, at the one on PostgreSQL
+	peers  []*peer     // of peerModes; none: there is no peer
+	fleets [][4]*fleet // of peerSizes: at the peers, at the hub on SQLite, at the one on PostgreSQL
 }
 
 // challenge starts the peer beside the hub, where it can be.
@@ -90,17 +95,22 @@ func (s *onServer) challenge(ctx context.Context) (d *duel, err error) {
 			err = errors.Join(err, d.end())
 		}
 	}()
-	if d.peer, err = startPeer(ctx, folder, s.server); err != nil {
-		return d, err
+	for _, mode := range peerModes() {
+		p, err := startPeer(ctx, folder, mode, s.server)
+		if err != nil {
+			return d, err
+		}
+		d.peers = append(d.peers, p)
 	}
-	for _, size := range peerSizes() {
-		r.duels = append(r.duels, duelResult{size: size})
-		var three [3]*fleet
-		for i, address := range []string{d.peer.node.address, s.bench.hub.address, s.hub.address} {
-			if three[i], err = dialFleet(address, fmt.Sprintf("duel-%d", size), s.plan.server.kiosks); err != nil {
+	for i, size := range peerSizes() {
+		for _, mode := range peerModes() {
+			r.duels = append(r.duels, duelResult{size: size, mode: mode})
+		}
+		d.fleets = append(d.fleets, [4]*fleet{})
+		for j, address := range []string{d.peers[0].node.address, d.peers[1].node.address, s.bench.hub.address, s.hub.address} {
+			if d.fleets[i][j], err = dialFleet(address, fmt.Sprintf("duel-%d", size), s.plan.server.kiosks); err != nil {
 				return d, err
 			}
-			d.fleets = append(d.fleets[:len(r.duels)-1], three)
 		}
 	}
 	return d, nil
@@ -132,12 +142,12 @@ func install(ctx context.Context, folder string) error {
 }
 
 // startPeer starts broker and subscriber on a database of their own.
-func startPeer(ctx context.Context, folder string, server *postgres.Server) (p *peer, err error) {
+func startPeer(ctx context.Context, folder, mode string, server *postgres.Server) (p *peer, err error) {
 	database, err := server.Database()
 	if err != nil {
 		return nil, err
 	}
-	p = &peer{server: server}
+	p = &peer{mode: mode, server: server}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.stop())
@@ -148,7 +158,7 @@ func startPeer(ctx context.Context, folder string, server *postgres.Server) (p *
 	if p.broker, address, err = startBroker(ctx, folder); err != nil {
 		return p, err
 	}
-	node := exec.CommandContext(ctx, "node", "subscriber.js", "mqtt://"+address, database)
+	node := exec.CommandContext(ctx, "node", "subscriber.js", "mqtt://"+address, database, mode)
 	node.Dir = folder
 	if p.node, err = startChild(node); err != nil {
 		return p, err
@@ -172,12 +182,13 @@ func startBroker(ctx context.Context, folder string) (*exec.Cmd, string, error) 
 	if os.Geteuid() == 0 {
 		settings += "user root\n" // else it cannot read the folder
 	}
-	file := filepath.Join(folder, "mosquitto.conf")
+	file := filepath.Join(folder, fmt.Sprintf("mosquitto-%d.conf", address.Port))
 	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
 		return nil, "", err
 	}
 	broker := exec.CommandContext(ctx, "mosquitto", "-c", file)
-	broker.Stderr = os.Stderr
+	var said bytes.Buffer // read once it has ended
+	broker.Stdout, broker.Stderr = &said, &said
 	if err := broker.Start(); err != nil {
 		return nil, "", err
 	}
@@ -189,7 +200,8 @@ func startBroker(ctx context.Context, folder string) (*exec.Cmd, string, error) 
 		<-time.After(10 * time.Millisecond)
 	}
 	_ = broker.Process.Kill()
-	return nil, "", errors.Join(errors.New("mosquitto does not open its port"), broker.Wait())
+	err = broker.Wait()
+	return nil, "", fmt.Errorf("mosquitto does not open its port: %w\n%s", err, &said)
 }
 
 // stop ends the programs of the peer; the server is somebody else's.
@@ -205,52 +217,78 @@ func (p *peer) stop() error {
 	return errors.Join(errs...)
 }
 
-// round gives peer and hubs the same presses, by turns.
+// round gives peers and hubs the same presses, by turns.
 func (d *duel) round() error {
-	if d.peer == nil {
+	if len(d.peers) == 0 {
 		return nil
 	}
-	for i := range d.results.peer.duels {
-		r := &d.results.peer.duels[i]
+	for i, size := range peerSizes() {
 		kiosks := d.plan.server.kiosks
-		batches := max(1, d.plan.server.messages/r.size/kiosks)
-		n := batches * kiosks * r.size
-		before, err := d.peer.node.ask("status")
+		batches := max(1, d.plan.server.messages/size/kiosks)
+		n := batches * kiosks * size
+		var got [4]loadResult
+		before, err := d.stored()
 		if err != nil {
 			return err
 		}
 		for j, at := range []struct {
 			system
 			name string
-			into *loadResult
-		}{{d.peer, "peer", &r.peer}, {d.bench.hub, "sqlite", &r.sqlite}, {d.hub, "postgres", &r.postgres}} {
-			f := d.fleets[i][j]
-			if err := f.press(batches, r.size); err != nil {
+		}{{d.peers[0], "peer"}, {d.peers[1], "peer"}, {d.bench.hub, "sqlite"}, {d.hub, "postgres"}} {
+			if err := d.fleets[i][j].press(batches, size); err != nil {
 				return err
 			}
-			if err := d.load(at.system, f, fmt.Sprintf("duel-%s-%d", at.name, r.size), n, at.into); err != nil {
-				return fmt.Errorf("%s, %d a message: %w", at.name, r.size, err)
+			name := fmt.Sprintf("duel-%s-%d-%d", at.name, size, len(d.results.peer.duels[0].sqliteRate))
+			if err := d.load(at.system, d.fleets[i][j], name, n, &got[j]); err != nil {
+				return fmt.Errorf("%s, %d a message: %w", at.name, size, err)
 			}
 		}
-		after, err := d.peer.node.ask("status")
+		after, err := d.stored()
 		if err != nil {
 			return err
 		}
-		if stored := after.Taken - before.Taken; stored != int64(n) {
-			return fmt.Errorf("the peer stored %d of %d records", stored, n)
+		if rose := after - before; rose != int64(len(d.peers)*n) {
+			return fmt.Errorf("the peers stored %d records, want %d", rose, len(d.peers)*n)
 		}
-		r.sqliteRate = append(r.sqliteRate, last(r.sqlite.rate)/last(r.peer.rate))
-		r.sqliteCPU = append(r.sqliteCPU, last(r.peer.cpu)/last(r.sqlite.cpu))
-		r.serverRate = append(r.serverRate, last(r.postgres.rate)/last(r.peer.rate))
-		r.serverCPU = append(r.serverCPU, last(r.peer.cpu)/last(r.postgres.cpu))
+		for j := range d.peers {
+			d.results.peer.duels[len(d.peers)*i+j].add(got[j], got[2], got[3])
+		}
 	}
 	return nil
+}
+
+// stored returns how many records the peers have stored.
+func (d *duel) stored() (n int64, err error) {
+	for _, p := range d.peers {
+		st, err := p.ask("status")
+		if err != nil {
+			return 0, err
+		}
+		n += st.Taken
+	}
+	return n, nil
+}
+
+// add takes what one round gave.
+func (r *duelResult) add(peer, sqlite, server loadResult) {
+	for _, x := range []struct {
+		to   *loadResult
+		from loadResult
+	}{{&r.peer, peer}, {&r.sqlite, sqlite}, {&r.postgres, server}} {
+		x.to.rate = append(x.to.rate, x.from.rate...)
+		x.to.cpu = append(x.to.cpu, x.from.cpu...)
+		x.to.group = append(x.to.group, x.from.group...)
+	}
+	r.sqliteRate = append(r.sqliteRate, last(sqlite.rate)/last(peer.rate))
+	r.sqliteCPU = append(r.sqliteCPU, last(peer.cpu)/last(sqlite.cpu))
+	r.serverRate = append(r.serverRate, last(server.rate)/last(peer.rate))
+	r.serverCPU = append(r.serverCPU, last(peer.cpu)/last(server.cpu))
 }
 
 // forget drops the samples of the warming up.
 func (d *duel) forget() {
 	for i, r := range d.results.peer.duels {
-		d.results.peer.duels[i] = duelResult{size: r.size}
+		d.results.peer.duels[i] = duelResult{size: r.size, mode: r.mode}
 	}
 }
 
@@ -263,10 +301,10 @@ func (d *duel) end() error {
 			}
 		}
 	}
-	if d.peer == nil {
-		return nil
+	var errs []error
+	for _, p := range d.peers {
+		errs = append(errs, p.stop())
 	}
-	err := d.peer.stop()
-	d.peer = nil
-	return err
+	d.fleets, d.peers = nil, nil
+	return errors.Join(errs...)
 }

@@ -156,13 +156,17 @@ func (r peerResult) lines() []line {
 		if d.size >= 200 {
 			g = goal{atLeast: 3}
 		}
+		than := "Mosquitto + Node.js + PostgreSQL, the same work"
+		if d.mode == "rows" { // which is not the same work
+			g, than = goal{}, "Mosquitto + Node.js + PostgreSQL, raw rows only"
+		}
 		for _, h := range []struct {
 			hub       string
 			rate, cpu samples
 			load      loadResult
 		}{{"hub", d.sqliteRate, d.sqliteCPU, d.sqlite}, {"hub on PostgreSQL", d.serverRate, d.serverCPU, d.postgres}} {
 			out = append(out,
-				of(fmt.Sprintf("%s, %d presses a message", h.hub, d.size), h.rate, g, "Mosquitto + Node.js + PostgreSQL",
+				of(fmt.Sprintf("%s, %d presses a message", h.hub, d.size), h.rate, g, than,
 					"%.0f presses/s of %.0f/s; %.0f and %.0f in a transaction", h.load.rate.median(), d.peer.rate.median(), h.load.group.median(), d.peer.group.median()),
 				of("   how many times less CPU a press", h.cpu, g, "all of their processes", "%.1f µs of %.1f µs", h.load.cpu.median(), d.peer.cpu.median()))
 		}
