@@ -75,7 +75,7 @@ func once(figure string, ratio float64, g goal, limit, absolute string, args ...
 // lines returns every figure: first those that another machine would show too.
 func (r *results) lines() []line {
 	commit := r.commits.median()
-	out := fullLines(r.full, "", "bare insert of the same rows", "bare insert's CPU", goal{})
+	out := fullLines(r.full, "", "bare insert of the same rows", "bare insert's CPU", "the hub", goal{})
 	out = append(out,
 		of("single presses, acknowledged", r.singles.ratio, goal{}, "bare commits of one row each",
 			"%.0f presses/s of %.0f commits/s; %.1f in a transaction", r.singles.rate.median(), 1e6/commit, r.singles.group.median()),
@@ -97,20 +97,20 @@ func (r *results) lines() []line {
 	}
 	b := r.backlog
 	out = append(out, of("   99 of 100 while a kiosk sends its backlog", b.ratio, goal{atMost: backlogHarm}, "the same without a backlog",
-		"%.2f ms of %.2f ms; of %d presses", b.busy.median()/1000, b.quiet.median()/1000, b.presses))
+		"%.2f ms of %.2f ms; of %d presses; %.1f bare commits", b.busy.median()/1000, b.quiet.median()/1000, b.presses, b.busy.median()/beside))
 	out = append(out, r.postgres.lines()...)
 	out = append(out, r.peer.lines()...)
 	return append(out, r.machineLines()...)
 }
 
 // fullLines are those of full batches.
-func fullLines(full []fullResult, where, limit, limitCPU string, g goal) []line {
+func fullLines(full []fullResult, where, limit, limitCPU, whose string, g goal) []line {
 	var out []line
 	for _, f := range full {
 		out = append(out,
 			of(fmt.Sprintf("full batches of %d%s, acknowledged", f.size, where), f.ratio, g, limit,
 				"%.0f records/s of %.0f/s; %.0f in a transaction", f.rate.median(), f.bareRate.median(), f.group.median()),
-			of("   CPU a press", f.burden, goal{}, limitCPU, "%.1f µs of %.1f µs", f.cpu.median(), f.bareCPU.median()))
+			of("   CPU of "+whose+" a press", f.burden, goal{}, limitCPU, "%.1f µs of %.1f µs", f.cpu.median(), f.bareCPU.median()))
 	}
 	return out
 }
@@ -140,10 +140,10 @@ func (r postgresResult) lines() []line {
 		return []line{{figure: "everything" + where, missing: r.missing}}
 	}
 	commit := r.commits.median()
-	return append(fullLines(r.full, where, "bare COPY and merge of the same rows", "bare COPY's CPU, both with the server's", goal{atLeast: 0.5}),
+	return append(fullLines(r.full, where, "bare COPY and merge of the same rows", "bare COPY's CPU, with the server's", "hub and server", goal{atLeast: 0.5}),
 		of("single presses"+where+", acknowledged", r.singles.ratio, goal{}, "bare commits of one row each",
 			"%.0f presses/s of %.0f commits/s; %.1f in a transaction", r.singles.rate.median(), 1e6/commit, r.singles.group.median()),
-		of("   CPU a press", r.singles.burden, goal{}, "bare commit's CPU, both with the server's", "%.1f µs of %.1f µs", r.singles.cpu.median(), r.effort.median()))
+		of("   CPU of hub and server a press", r.singles.burden, goal{}, "bare commit's CPU, with the server's", "%.1f µs of %.1f µs", r.singles.cpu.median(), r.effort.median()))
 }
 
 func (r peerResult) lines() []line {
