@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"math"
 	"os"
 	"os/exec"
@@ -176,5 +177,34 @@ func TestTreeCPU(t *testing.T) {
 	want := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if off := (got - want).Abs(); want == 0 || off > want/4+20*time.Millisecond {
 		t.Errorf("got %v, want %v as the system counted it in the end", got, want)
+	}
+}
+
+// A peer that cannot be had is no failure, and the table says what is missing.
+func TestChallenge_missing(t *testing.T) {
+	path := t.TempDir()
+	t.Setenv("PATH", path)
+	missing := func() string {
+		t.Helper()
+		s := &onServer{bench: &bench{folder: t.TempDir(), plan: plan{server: serverPlan{peer: true}}}}
+		d, err := s.challenge(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.round(), d.end()); err != nil {
+			t.Error(err)
+		}
+		return s.results.peer.missing
+	}
+	if got, want := missing(), "node is missing"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, program := range []string{"node", "npm", "mosquitto"} {
+		if err := os.WriteFile(filepath.Join(path, program), []byte("#!/bin/sh\necho no registry; exit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := missing(), "npm ci does not get its packages: exit status 1: no registry"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -80,7 +80,7 @@ func (s *onServer) challenge(ctx context.Context) (d *duel, err error) {
 		return d, nil
 	}
 	for _, program := range []string{"node", "npm", "mosquitto"} {
-		if _, err := exec.LookPath(program); err != nil {
+		if _, err := find(program); err != nil {
 			r.missing = program + " is missing"
 			return d, nil
 		}
@@ -98,7 +98,8 @@ func (s *onServer) challenge(ctx context.Context) (d *duel, err error) {
 	for _, mode := range peerModes() {
 		p, err := startPeer(ctx, folder, mode, s.server)
 		if err != nil {
-			return d, err
+			r.missing = "it does not start: " + err.Error()
+			return d, d.end()
 		}
 		d.peers = append(d.peers, p)
 	}
@@ -114,6 +115,15 @@ func (s *onServer) challenge(ctx context.Context) (d *duel, err error) {
 		}
 	}
 	return d, nil
+}
+
+// find returns the path of a program; Debian has Mosquitto where not everybody
+// looks.
+func find(program string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/" + program)
 }
 
 // install puts the subscriber and the packages that it needs into a folder.
@@ -186,7 +196,11 @@ func startBroker(ctx context.Context, folder string) (*exec.Cmd, string, error) 
 	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
 		return nil, "", err
 	}
-	broker := exec.CommandContext(ctx, "mosquitto", "-c", file)
+	program, err := find("mosquitto")
+	if err != nil {
+		return nil, "", err
+	}
+	broker := exec.CommandContext(ctx, program, "-c", file)
 	var said bytes.Buffer // read once it has ended
 	broker.Stdout, broker.Stderr = &said, &said
 	if err := broker.Start(); err != nil {
