@@ -39,8 +39,8 @@
 // press: their p99 is compared with the one a moment before. A hub with 100 real
 // kiosk cores (kiosk/fleetsim, in this process) that nobody comes to is watched
 // for its CPU and memory; each kiosk says how it is once in that time, three times
-// as often as in a shop. The goal of the backlog's harm, 1.5, is how far two p99 of
-// one minute lie apart by themselves.
+// as often as in a shop. That a p99 is kept means here that it is at most 1.5 times
+// what it was, which is a bound of ours.
 //
 // What the profiles said (two cores): of a press in a
 // full batch, three fifths of the hub's CPU go into binding and inserting its two

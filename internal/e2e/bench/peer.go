@@ -52,6 +52,7 @@ var peerFiles embed.FS
 // peer is the three programs at work.
 type peer struct {
 	mode   string
+	store  string // address of its database
 	node   *child
 	broker *exec.Cmd
 	server *postgres.Server
@@ -157,7 +158,7 @@ func startPeer(ctx context.Context, folder, mode string, server *postgres.Server
 	if err != nil {
 		return nil, err
 	}
-	p = &peer{mode: mode, server: server}
+	p = &peer{mode: mode, store: database, server: server}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.stop())
@@ -216,6 +217,29 @@ func startBroker(ctx context.Context, folder string) (*exec.Cmd, string, error) 
 	_ = broker.Process.Kill()
 	err = broker.Wait()
 	return nil, "", fmt.Errorf("mosquitto does not open its port: %w\n%s", err, &said)
+}
+
+// proof fails where the rows of a peer are not what it answered for.
+const proof = `DO $$
+DECLARE
+	stored bigint := (SELECT count(*) FROM record);
+	presses bigint := (SELECT count(*) FROM record WHERE body LIKE '["press"%%');
+	visits bigint := (SELECT count(*) FROM visit);
+	counted bigint := (SELECT coalesce(sum(b.visits), 0) FROM bucket b);
+BEGIN
+	IF stored <> %d OR '%s' = 'work' AND (visits <> presses OR counted <> presses) THEN
+		RAISE EXCEPTION 'records %% presses %% visits %% counted %%', stored, presses, visits, counted;
+	END IF;
+END $$`
+
+// prove says what is wrong with what the peer has stored: every press here opens
+// a visit.
+func (p *peer) prove() error {
+	st, err := p.ask("status")
+	if err != nil {
+		return err
+	}
+	return p.server.Exec(p.store, fmt.Sprintf(proof, st.Taken, p.mode))
 }
 
 // stop ends the programs of the peer; the server is somebody else's.
@@ -317,7 +341,7 @@ func (d *duel) end() error {
 	}
 	var errs []error
 	for _, p := range d.peers {
-		errs = append(errs, p.stop())
+		errs = append(errs, p.prove(), p.stop())
 	}
 	d.fleets, d.peers = nil, nil
 	return errors.Join(errs...)
