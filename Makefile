@@ -49,7 +49,7 @@ soak: ## the long tier, under an hour, before a capability is called done; its s
 		(date -u +%Y-%m-%d; echo $$at; nproc; sort $$s | uniq -c; echo "status $$status") | tee internal/e2e/soak.txt; \
 		rm -f $$s $$s.status; exit $$status
 
-bench: ## print the figures that matter, as ratios; under two minutes
+bench: ## print the figures that matter, as ratios, and what they shall reach; under four minutes
 	$(GO) run ./internal/e2e/bench
 
 check: ## format, vet, staticcheck, lint and the laws of the tree

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"sourire/hub/app"
-	"sourire/internal/logtest"
+	"sourire/internal/transcript"
 )
 
 // What lies in the file of the kiosks' key is a key, or is told of.
@@ -45,7 +45,7 @@ func TestNew_kioskKey(t *testing.T) {
 			if test.served {
 				serveOnce(t, s)
 			}
-			var log logtest.Buffer
+			var log transcript.Buffer
 			o := options(s)
 			o.Log = slog.New(slog.NewTextHandler(&log, nil))
 			a, err := app.New(context.Background(), o)

@@ -10,8 +10,8 @@ import (
 
 	"sourire/hub/app"
 	"sourire/internal/link"
-	"sourire/internal/logtest"
 	"sourire/internal/mosquittotest"
+	"sourire/internal/transcript"
 )
 
 // A hub that its external broker does not let in says which settings are wrong.
@@ -19,7 +19,7 @@ func TestApp_refusedByBroker(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{Users: []mosquittotest.User{{Name: "hub", Password: "right", Hub: true}}})
 	s := settings(t)
 	s.Broker.Address, s.Broker.Username, s.Broker.Password = b.URL(), "hub", "wrong"
-	var log logtest.Buffer
+	var log transcript.Buffer
 	var dials atomic.Int32
 	o := options(s)
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))

@@ -15,7 +15,7 @@ import (
 	"sourire/hub/verify"
 	"sourire/internal/certtest"
 	"sourire/internal/ledger"
-	"sourire/internal/logtest"
+	"sourire/internal/transcript"
 	"sourire/kiosk/fleetsim"
 	"sourire/kiosk/input/script"
 	"sourire/kiosk/settings"
@@ -162,7 +162,7 @@ func TestSimulator_certificates(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log logtest.Buffer
+			var log transcript.Buffer
 			wrong := o
 			wrong.Kiosks, wrong.Count, wrong.Folder, wrong.Ledger, wrong.CutEvery = 1, 1, t.TempDir(), nil, 0
 			wrong.Settle = 2 * time.Second

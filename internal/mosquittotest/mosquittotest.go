@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"sourire/internal/logtest"
+	"sourire/internal/transcript"
 )
 
 // startTimeout bounds a start, stopTimeout a polite end.
@@ -64,14 +64,14 @@ type Broker struct {
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
-	log    *logtest.Buffer
+	log    *transcript.Buffer
 }
 
 // Start runs a broker until the test ends. Without the program it skips the
 // test, or fails it where CI=true.
 func Start(tb testing.TB, o Options) *Broker {
 	tb.Helper()
-	b := &Broker{tb: tb, program: find(tb), dir: tb.TempDir(), options: o, log: new(logtest.Buffer)}
+	b := &Broker{tb: tb, program: find(tb), dir: tb.TempDir(), options: o, log: new(transcript.Buffer)}
 	tb.Cleanup(func() {
 		b.Stop()
 		if tb.Failed() {

@@ -1,19 +1,19 @@
-// Package logtest keeps what a program says, for the test that started it.
+// Package transcript keeps what a program says, for whoever started it.
 //
-// It stands beside the line: internal/postgrestest and internal/mosquittotest start
-// servers with it. It keeps everything in memory and nothing beyond its test; it
-// must not know whose words they are.
-package logtest
+// It stands beside the line: internal/postgres and internal/mosquittotest start
+// servers with it. It keeps everything in memory and must not know whose words they
+// are.
+package transcript
 
 import (
 	"bytes"
 	"sync"
 )
 
-// limit bounds a log, in bytes; a test that fails after more has its beginning.
+// limit bounds a log, in bytes; of more, the beginning is kept.
 const limit = 1 << 20
 
-// Buffer is written by a process and read by a test at the same time. The zero
+// Buffer is written by a process and read by another at the same time. The zero
 // value is empty and ready.
 type Buffer struct {
 	mu  sync.Mutex
