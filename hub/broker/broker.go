@@ -179,7 +179,7 @@ func serverOptions(o Options, host string, port int) (*server.Options, error) {
 	opts.JetStreamMaxMemory = 256 << 20
 	opts.MQTT.Host = host
 	opts.MQTT.Port = cmp.Or(port, server.RANDOM_PORT)
-	opts.MQTT.TLSConfig = o.TLS
+	opts.MQTT.TLSConfig = newGate().guard(o.TLS)
 	opts.MQTT.TLSTimeout = handshakeTimeout.Seconds()
 	opts.MQTT.AuthTimeout = handshakeTimeout.Seconds()
 	return opts, nil

@@ -14,7 +14,7 @@ const kioskMemory = 64
 // read after two minutes and a half of rest: Go collects garbage at least every
 // two minutes and gives back what is free after that.
 func TestSoak_crowd(t *testing.T) {
-	size := crowdSize{kiosks: 10_000, cores: 100, struck: 5_000, hourly: 120, rest: 150 * time.Second, steady: 20 * time.Second, limit: 5 * time.Minute}
+	size := crowdSize{kiosks: 10_000, cores: 100, hourly: 120, rest: 150 * time.Second, steady: 20 * time.Second, limit: 5 * time.Minute}
 	f := crowdTest(t, size)
 	if got := f.full.perKiosk(f.empty, size.kiosks+size.cores); got > kioskMemory {
 		t.Errorf("a kiosk costs the hub %.1f KiB, want at most %d", got, kioskMemory)

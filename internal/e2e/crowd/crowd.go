@@ -49,8 +49,8 @@ type Status struct {
 	Failed             map[string]int // dials since the last window, by reason
 	Pressed            int64
 	Queued             int // presses that the hub has not
-	// Of kiosks that are not struck: their presses since the last window.
-	Presses      int
+	Presses            int // that the hub has, since the last window
+	// How long they waited, and those that still do.
 	Longest, P99 time.Duration
 }
 
@@ -127,17 +127,16 @@ func (c *crowd) press(k *kiosk) error {
 	return err
 }
 
-// window forgets what was measured, and says which kiosks will be struck: the
-// first n.
-func (c *crowd) window(n int) {
-	c.waits.begin(n)
+// window forgets what was measured.
+func (c *crowd) window() {
+	c.waits.begin()
 	c.failed.forget()
 }
 
-// cut cuts the first n.
-func (c *crowd) cut(n int) error {
+// cut cuts all.
+func (c *crowd) cut() error {
 	var errs []error
-	for _, k := range c.kiosks[:min(n, len(c.kiosks))] {
+	for _, k := range c.kiosks {
 		errs = append(errs, k.cut())
 	}
 	return errors.Join(errs...)
@@ -146,9 +145,8 @@ func (c *crowd) cut(n int) error {
 func (c *crowd) status() Status {
 	s := Status{Dialled: c.dialled.Load(), Pressed: c.pressed.Load(), Failed: c.failed.all()}
 	now := time.Now()
-	struck := c.waits.bound()
 	var oldest time.Duration
-	for i, k := range c.kiosks {
+	for _, k := range c.kiosks {
 		u := k.uplink.Status()
 		if u.Connected {
 			s.Connected++
@@ -158,9 +156,7 @@ func (c *crowd) status() Status {
 		}
 		n, waited := k.journal.queue(now)
 		s.Queued += n
-		if i >= struck {
-			oldest = max(oldest, waited)
-		}
+		oldest = max(oldest, waited)
 	}
 	s.Presses, s.Longest, s.P99 = c.waits.sum()
 	s.Longest = max(s.Longest, oldest) // it waits still
@@ -169,29 +165,20 @@ func (c *crowd) status() Status {
 
 // waits are how long presses waited for the hub.
 type waits struct {
-	mu     sync.Mutex
-	struck int // kiosks below that are not measured
-	all    []time.Duration
+	mu  sync.Mutex
+	all []time.Duration
 }
 
-func (w *waits) add(kiosk int, d time.Duration) {
+func (w *waits) add(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if kiosk >= w.struck {
-		w.all = append(w.all, d)
-	}
+	w.all = append(w.all, d)
 }
 
-func (w *waits) begin(struck int) {
+func (w *waits) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.struck, w.all = struck, nil
-}
-
-func (w *waits) bound() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.struck
+	w.all = nil
 }
 
 func (w *waits) sum() (n int, longest, p99 time.Duration) {

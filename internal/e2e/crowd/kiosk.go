@@ -45,7 +45,7 @@ func (c *crowd) newKiosk(i int, folder string, roots *x509.CertPool) (*kiosk, er
 		Survey: "visit", Scale: "smiley3",
 	}
 	k := &kiosk{id: id}
-	k.journal = newMemory(asked, time.Now(), func(waited time.Duration) { c.waits.add(i, waited) })
+	k.journal = newMemory(asked, time.Now(), c.waits.add)
 	session := atomic.Int64{}
 	session.Store(time.Now().UnixMilli())
 	k.uplink = uplink.New(uplink.Options{

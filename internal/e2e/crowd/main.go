@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 )
 
 func main() {
@@ -34,9 +32,10 @@ func main() {
 //
 //	status
 //	connect     the kiosks are switched on, all at once
-//	visitors N  they come (1) or not (0)
-//	window N    measure anew; the first N kiosks will be struck
-//	cut N       cut the first N
+//	open        visitors come
+//	close       and go
+//	window      measure anew
+//	cut         cut all connections at once
 func obey(o options, in io.Reader, out io.Writer) error {
 	c, err := open(o)
 	if err != nil {
@@ -47,9 +46,7 @@ func obey(o options, in io.Reader, out io.Writer) error {
 	ended, running := make(chan error, 1), false
 	answers := json.NewEncoder(out)
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		verb, number, _ := strings.Cut(lines.Text(), " ")
-		n, _ := strconv.Atoi(number) // 0 where there is none
-		switch verb {
+		switch order := lines.Text(); order {
 		case "status":
 		case "connect":
 			running = true
@@ -58,14 +55,16 @@ func obey(o options, in io.Reader, out io.Writer) error {
 				stop(err)
 				ended <- err
 			}()
-		case "visitors":
-			c.visiting.Store(n > 0)
+		case "open":
+			c.visiting.Store(true)
+		case "close":
+			c.visiting.Store(false)
 		case "window":
-			c.window(n)
+			c.window()
 		case "cut":
-			err = c.cut(n)
+			err = c.cut()
 		default:
-			err = fmt.Errorf("%q is no order", lines.Text())
+			err = fmt.Errorf("%q is no order", order)
 		}
 		if err == nil && running && ctx.Err() != nil {
 			err = errors.Join(errors.New("the crowd has ended"), context.Cause(ctx))
