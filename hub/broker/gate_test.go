@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,4 +44,12 @@ func TestGate_enter(t *testing.T) {
 			t.Errorf("whose client hung up: got %v, %v, want its error after a second", d, err)
 		}
 	})
+}
+
+func TestRoomFor(t *testing.T) {
+	for files, want := range map[int]int{0: math.MaxInt, 100: 50, 1024: 768, 20_000: 19_744} {
+		if got := roomFor(files); got != want {
+			t.Errorf("%d files: got room for %d connections, want %d", files, got, want)
+		}
+	}
 }

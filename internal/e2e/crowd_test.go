@@ -28,6 +28,7 @@ type crowdSize struct {
 	rest   time.Duration // before memory is read
 	steady time.Duration // how long visitors come before each blow
 	limit  time.Duration // for all to be back
+	files  int           // that the hub may open; 0: as many as the test may
 }
 
 // figures are what a crowd did to its hub.
@@ -136,8 +137,14 @@ func openCrowded(t *testing.T, size crowdSize) *crowded {
 func (c *crowded) serve() {
 	c.t.Helper()
 	s := c.shop
-	s.hub = startProgram(c.t, s.hubProgram, "serve", "--data", s.path("hub"), "--web.listen", s.web, "--broker.listen", s.broker,
-		"--broker.tls_cert_file", c.own.Cert, "--broker.tls_key_file", c.own.Key, "--broker.client_ca_file", c.ca.File)
+	args := []string{
+		s.hubProgram, "serve", "--data", s.path("hub"), "--web.listen", s.web, "--broker.listen", s.broker,
+		"--broker.tls_cert_file", c.own.Cert, "--broker.tls_key_file", c.own.Key, "--broker.client_ca_file", c.ca.File,
+	}
+	if c.size.files > 0 {
+		args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, c.size.files)}, args...)
+	}
+	s.hub = startProgram(c.t, args[0], args[1:]...)
 }
 
 // served waits until the hub serves.
@@ -365,4 +372,31 @@ func crowdVerdict(t *testing.T) string {
 // killed: all come back, nothing is lost or doubled, and the others press on.
 func TestCrowd(t *testing.T) {
 	crowdTest(t, crowdSize{kiosks: 100, cores: 3, hourly: 3600, steady: 2 * time.Second, limit: time.Minute})
+}
+
+// A hub that may open few files says so when it starts, turns away the kiosks
+// beyond, and has enough files left to store what the others press.
+func TestCrowd_fewFiles(t *testing.T) {
+	c := openCrowded(t, crowdSize{kiosks: 120, hourly: 3600, limit: time.Minute, files: 100})
+	c.served()
+	c.come()
+	c.say("connect")
+	c.say("open")
+	connected := 0
+	until := time.Now().Add(c.size.limit)
+	for pressed := 0; pressed < 100; <-time.After(50 * time.Millisecond) {
+		struck, spared := c.say("status")
+		connected, pressed = struck.Connected+spared.Connected, struck.Presses+spared.Presses
+		if time.Now().After(until) {
+			t.Fatalf("got %d presses stored of %d kiosks that are connected, want 100\n%s", pressed, connected, c.shop.hub.out)
+		}
+	}
+	const room = 50 // of which one is the hub's own
+	if connected == 0 || connected >= room {
+		t.Errorf("got %d kiosks connected, want fewer than %d", connected, room)
+	}
+	c.shop.hub.kill()
+	if said := c.shop.hub.out.String(); !strings.Contains(said, "may open 100 files, so at most 50 kiosks can be connected") {
+		t.Errorf("the hub does not say that it may open few files:\n%s", said)
+	}
 }
