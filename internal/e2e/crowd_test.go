@@ -35,6 +35,7 @@ type crowdSize struct {
 type figures struct {
 	empty, full memory        // of the hub, before and after the crowd came
 	connected   time.Duration // until all had
+	comeFailed  string        // why dials failed meanwhile, of half of them
 	steady      crowdStatus   // with visitors and nothing else
 	cut         crowdStatus   // of those spared, from the cut until all are back, and a while
 	cutBack     time.Duration
@@ -234,6 +235,7 @@ func (c *crowded) run() (f figures) {
 	c.back(c.struck, "the first half is connected", half)
 	c.back(c.spared, "the second half is connected", half)
 	f.connected = time.Since(began)
+	f.comeFailed = c.struck.say("status").sayFailed()
 	<-time.After(c.size.rest)
 	f.full = c.shop.hub.memory(c.t)
 	c.say("window")
@@ -342,7 +344,7 @@ func crowdTest(t *testing.T, size crowdSize) figures {
 	f.presses = int64(all)
 	kiosks := size.kiosks + size.cores
 	t.Logf("memory: empty %+v KiB, full %+v KiB: %.1f KiB each; after the cut %+v", f.empty, f.full, f.full.perKiosk(f.empty, kiosks), f.peak)
-	t.Logf("connected in %v; steady: %d presses, p99 %v, longest %v", f.connected, f.steady.Presses, f.steady.P99, f.steady.Longest)
+	t.Logf("connected in %v; failed dials of half: %s; steady: %d presses, p99 %v, longest %v", f.connected, f.comeFailed, f.steady.Presses, f.steady.P99, f.steady.Longest)
 	t.Logf("cut of %d: back in %v; others' %d presses, p99 %v, longest %v; failed dials: %s", size.kiosks/2, f.cutBack, f.cut.Presses, f.cut.P99, f.cut.Longest, f.cutFailed)
 	t.Logf("hub killed: back in %v; %d presses, p99 %v, longest %v; failed dials: %s", f.killedBack, f.killed.Presses, f.killed.P99, f.killed.Longest, f.killed.sayFailed())
 	if f.steady.Presses == 0 || f.cut.Presses == 0 || all == 0 || ofCores == 0 && size.cores > 0 {
