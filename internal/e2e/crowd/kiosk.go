@@ -52,7 +52,10 @@ func (c *crowd) newKiosk(i int, folder string, roots *x509.CertPool) (*kiosk, er
 		Kiosk: id,
 		Link: link.Options{
 			Address: c.o.hub, Username: string(id),
-			TLS: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12},
+			TLS: &tls.Config{ // as kiosk/app makes it
+				RootCAs: roots, Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12,
+				ClientSessionCache: tls.NewLRUClientSessionCache(1),
+			},
 		},
 		Journal: k.journal, Changed: k.journal.changed,
 		Session: func(context.Context) (int64, error) { return session.Add(1), nil },
