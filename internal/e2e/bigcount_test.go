@@ -44,6 +44,13 @@ func (c *bigClock) set(at, last time.Time) {
 	}
 }
 
+// forward lets time pass.
+func (c *bigClock) forward(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
 func (c *bigClock) run() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -129,13 +129,12 @@ func (k *terminal) press(day site.Day, n int, per float64, end time.Time) {
 	if midnight.After(end) {
 		return
 	}
-	if n == 0 {
-		k.record(midnight, feedback.EpochBegan{Why: "new"})
-	}
 	if n%30 == 0 {
 		k.boot++
 		k.bootedAt = midnight
-		if k.boot > 1 {
+		if k.boot == 1 {
+			k.record(midnight, feedback.EpochBegan{Why: "new"})
+		} else {
 			k.record(midnight, feedback.BootBegan{Version: "1.0.0"})
 		}
 		k.record(midnight, feedback.ClockFix{Boot: k.boot, Offset: k.bootedAt.UnixMilli(), Uncertainty: 5, Source: "system"})
@@ -286,8 +285,8 @@ func groupsOf(batches []ingest.Batch) func(yield func([]ingest.Batch) bool) {
 
 func bigIngest(ctx context.Context, g *ingest.Ingester, batches []ingest.Batch) error {
 	for i, o := range g.Ingest(ctx, batches) {
-		if b := batches[i]; o.Err != nil || o.Ack.Refused != "" || o.Ack.Through != b.Last() {
-			return fmt.Errorf("%s, records %d to %d: stored through %d, refused %q: %w", b.Kiosk, b.First, b.Last(), o.Ack.Through, o.Ack.Why,
+		if b := batches[i]; o.Err != nil || o.Ack.Refused != "" || o.Ack.Through != b.Last() || o.Bad > 0 {
+			return fmt.Errorf("%s, records %d to %d: stored through %d, %d bad, refused %q: %w", b.Kiosk, b.First, b.Last(), o.Ack.Through, o.Bad, o.Ack.Why,
 				cmp.Or(o.Err, context.Canceled))
 		}
 	}
