@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"sourire/hub/insight"
 	"sourire/hub/rollup"
@@ -55,14 +55,21 @@ func (s *Store) Sites(ctx context.Context) ([]insight.Place, error) {
 }
 
 // Kiosks implements insight.Store. A kiosk's newest journal is the last that is
-// not closed.
+// not closed. Of a site, only the journals of kiosks are read that mention it: the
+// site stands inside the state, and with 400 kiosks 1.7 of 2 ms went into carrying
+// those of the others out of the database.
 func (s *Store) Kiosks(ctx context.Context, at feedback.SiteID) ([]insight.Kiosk, error) {
 	var out []insight.Kiosk
 	err := s.d.view(ctx, func(tx *tx) error {
+		which, args := "", []any(nil)
+		if at != "" {
+			which = " AND s.kiosk IN (SELECT kiosk FROM source WHERE closed = FALSE AND " + s.d.mentions + ")"
+			args = append(args, []byte(strconv.Quote(string(at))))
+		}
 		rows, err := tx.QueryContext(ctx, `SELECT s.kiosk, s.epoch, s.through, s.state, s.stored_at,
 				k.online, k.version, k.epoch, k.next, k.queued, k.heard_at, k.last_at
 			FROM source s LEFT JOIN kiosk k ON k.id = s.kiosk
-			WHERE s.closed = FALSE ORDER BY s.kiosk, s.created_at DESC, s.id DESC`)
+			WHERE s.closed = FALSE`+which+` ORDER BY s.kiosk, s.created_at DESC, s.id DESC`, args...)
 		if err != nil {
 			return err
 		}
@@ -86,9 +93,6 @@ func (s *Store) Kiosks(ctx context.Context, at feedback.SiteID) ([]insight.Kiosk
 
 func scanKiosks(rows *sql.Rows, at feedback.SiteID) ([]insight.Kiosk, error) {
 	defer rows.Close()
-	// The site stands inside the state; looking for its text first spares most
-	// kiosks of other sites the decoding.
-	mention := []byte(strconv.Quote(string(at)))
 	var out []insight.Kiosk
 	var last feedback.KioskID
 	for rows.Next() {
@@ -106,9 +110,6 @@ func scanKiosks(rows *sql.Rows, at feedback.SiteID) ([]insight.Kiosk, error) {
 			continue // an older journal
 		}
 		last = k.ID
-		if at != "" && !bytes.Contains(state, mention) {
-			continue
-		}
 		if err := json.Unmarshal(state, &k.State); err != nil {
 			return nil, fmt.Errorf("state of %s: %w", k.ID, err)
 		}
@@ -150,35 +151,34 @@ func allGaps(ctx context.Context, tx *tx) (map[feedback.KioskID][]insight.Gap, e
 }
 
 // countBad counts the records in quarantine of these kiosks. Few journals have
-// any, and only theirs are counted: one kiosk may have 8 MiB of them.
+// any, and only theirs are counted, by one question: one kiosk may have 8 MiB of
+// them, and each of 400 kiosks one.
 func countBad(ctx context.Context, tx *tx, kiosks []insight.Kiosk) error {
-	rows, err := tx.QueryContext(ctx, "SELECT kiosk, id FROM source WHERE quarantined > 0")
+	query, args := "SELECT s.kiosk, COUNT(*) FROM source s JOIN quarantine q ON q.source = s.id WHERE s.quarantined > 0", []any(nil)
+	if len(kiosks) <= few { // their journals are found by name
+		query += " AND s.kiosk IN (NULL" + strings.Repeat(", ?", len(kiosks)) + ")"
+		for _, k := range kiosks {
+			args = append(args, k.ID)
+		}
+	}
+	rows, err := tx.QueryContext(ctx, query+" GROUP BY s.kiosk", args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	sources := make(map[feedback.KioskID][]int64)
+	bad := make(map[feedback.KioskID]int64)
 	for rows.Next() {
 		var kiosk feedback.KioskID
-		var id int64
-		if err := rows.Scan(&kiosk, &id); err != nil {
+		var n int64
+		if err := rows.Scan(&kiosk, &n); err != nil {
 			return err
 		}
-		sources[kiosk] = append(sources[kiosk], id)
-	}
-	if err := rows.Err(); err != nil {
-		return err
+		bad[kiosk] = n
 	}
 	for i := range kiosks {
-		for _, id := range sources[kiosks[i].ID] {
-			var n int64
-			if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM quarantine WHERE source = ?", id).Scan(&n); err != nil {
-				return err
-			}
-			kiosks[i].Bad += n
-		}
+		kiosks[i].Bad = bad[kiosks[i].ID]
 	}
-	return nil
+	return rows.Err()
 }
 
 // cellFields are the fields of a cell in the order of cellColumns.
