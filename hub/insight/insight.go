@@ -98,6 +98,9 @@ func (in *Insight) Sites(ctx context.Context) ([]Summary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("roll-ups: %w", err)
 	}
+	if err := in.moveOn(ctx, sites, questions, answers); err != nil {
+		return nil, err
+	}
 	out := make([]Summary, 0, len(sites))
 	for i, s := range sites {
 		v, err := in.view(ctx, s, span{days: 1, kiosks: at[s.ID]}, now, &answers[i])

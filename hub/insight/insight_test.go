@@ -303,8 +303,8 @@ func TestInsight_overviewAndUnknown(t *testing.T) {
 // refusing is a store that does not take figures.
 type refusing struct{ insight.Store }
 
-func (refusing) Publish(context.Context, insight.Snapshot, int64) (bool, error) {
-	return false, errors.New("disk full")
+func (refusing) Publish(context.Context, ...insight.Move) ([]bool, error) {
+	return nil, errors.New("disk full")
 }
 
 func TestInsight_storeRefusesWrites(t *testing.T) {

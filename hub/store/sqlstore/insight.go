@@ -194,22 +194,32 @@ func cellFields(c *rollup.Cell) []any {
 }
 
 // Publish implements insight.Store.
-func (s *Store) Publish(ctx context.Context, n insight.Snapshot, was int64) (bool, error) {
-	done := false
+func (s *Store) Publish(ctx context.Context, moves ...insight.Move) ([]bool, error) {
+	order := make([]int, len(moves)) // in which rows are taken, see putSightings
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(moves[a].Site, moves[b].Site) })
+	done := make([]bool, len(moves))
 	err := s.d.update(ctx, func(tx *tx) error {
-		res, err := show(ctx, tx, n, was)
-		if err != nil {
-			return err
+		for _, i := range order {
+			var err error
+			if done[i], err = changed(show(ctx, tx, moves[i].Snapshot, moves[i].Was)); err != nil {
+				return fmt.Errorf("site %s: %w", moves[i].Site, err)
+			}
+			if !done[i] || moves[i].Was != 0 {
+				continue // with its first snapshot a day has put an end to those before
+			}
+			if _, err := tx.ExecContext(ctx, "DELETE FROM published WHERE site = ? AND day < ?", moves[i].Site, moves[i].Day); err != nil {
+				return fmt.Errorf("site %s: %w", moves[i].Site, err)
+			}
 		}
-		changed, err := res.RowsAffected()
-		if err != nil || changed == 0 {
-			return err
-		}
-		done = true
-		_, err = tx.ExecContext(ctx, "DELETE FROM published WHERE site = ? AND day < ?", n.Site, n.Day)
-		return err
+		return nil
 	})
-	return done && err == nil, err
+	if err != nil {
+		return nil, err
+	}
+	return done, nil
 }
 
 func show(ctx context.Context, tx *tx, n insight.Snapshot, was int64) (sql.Result, error) {
