@@ -53,12 +53,20 @@ func New(store Store, o Options) *Insight {
 
 // Configure puts the sites that the settings name into the store, and the zone of
 // the others. The days of a site whose zone is another now are summed up anew,
-// which takes up to a second for each.
+// which takes up to a second for each. Then it reads the clustering factors of all
+// sites, so that nobody who asks has to wait for them.
 func (in *Insight) Configure(ctx context.Context, sites []site.Site) error {
 	if err := in.store.PutZone(ctx, in.zone); err != nil {
 		return err
 	}
-	return in.store.PutSites(ctx, sites)
+	if err := in.store.PutSites(ctx, sites); err != nil {
+		return err
+	}
+	all, err := in.sites(ctx)
+	if err != nil {
+		return err
+	}
+	return in.learn(ctx, all, in.now())
 }
 
 // Summary is a site in the overview.
