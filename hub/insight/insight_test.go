@@ -335,6 +335,12 @@ func TestInsight_badRecords(t *testing.T) {
 type reads struct {
 	insight.Store
 	asked []int // of lookBack days
+	moved []int // by a transaction
+}
+
+func (r *reads) Publish(ctx context.Context, moves ...insight.Move) ([]bool, error) {
+	r.moved = append(r.moved, len(moves))
+	return r.Store.Publish(ctx, moves...)
 }
 
 func (r *reads) Read(ctx context.Context, qs ...insight.Question) ([]insight.Answer, error) {
@@ -381,6 +387,9 @@ func TestInsight_factorsAreRenewedInTurn(t *testing.T) {
 	got("at the start", sites)
 	overview()
 	got("the first overview")
+	if !slices.Equal(r.moved, []int{sites}) {
+		t.Errorf("the first overview has moved %v figures on, want those of all sites at once", r.moved)
+	}
 	w.now = w.now.Add(50 * time.Minute)
 	overview()
 	got("within the hour")
