@@ -48,7 +48,7 @@ type Kiosk struct {
 	ID       feedback.KioskID
 	Epoch    feedback.Epoch
 	Through  feedback.Seq // the mark
-	State    visit.State  // the fold at the mark
+	State    visit.State  // the fold at the mark; only to be read, for the store may remember it
 	StoredAt time.Time
 	Pulse    *Pulse // nil: only records were ever heard of it
 	Gaps     []Gap  // of all its journals, oldest first
