@@ -44,19 +44,6 @@ func (c *bigClock) set(at, last time.Time) {
 	}
 }
 
-// forward lets time pass.
-func (c *bigClock) forward(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func (c *bigClock) run() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.from = time.Now()
-}
-
 // visitCounts are cells of days, counted from visits one by one.
 type visitCounts map[feedback.Asked]map[rollup.Day]rollup.Cell
 

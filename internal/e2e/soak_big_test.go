@@ -96,6 +96,20 @@ func bigRun(t *testing.T, name string, presses int64) {
 		name, f.made, bigLimit, b.within, b.questions, b.least, verdict(t))
 }
 
+// forward lets time pass.
+func (c *bigClock) forward(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// run lets the clock go.
+func (c *bigClock) run() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.from = time.Now()
+}
+
 // bigBench asks and counts.
 type bigBench struct {
 	t     *testing.T
