@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -312,39 +313,37 @@ func (b *bigBench) pressAll() {
 	b.clock.forward(30 * time.Second)
 }
 
-// fromDisk asks right after a start of the hub with nothing of the file in memory.
+// fromDisk asks with nothing of the file in memory: a hub that starts, and a page.
 func (b *bigBench) fromDisk() {
 	if b.path == "" {
 		return
 	}
-	const n = 20
-	for _, what := range []string{"overview", "site"} {
-		var took []time.Duration
-		for range n {
-			s, err := sqlstore.Open(b.t.Context(), b.path)
-			if err != nil {
-				b.t.Fatal(err)
-			}
-			in := insight.New(s, insight.Options{Now: b.clock.now})
-			b.evict()
-			began := time.Now()
-			if what == "site" {
-				_, err = in.Site(b.t.Context(), b.f.sites[b.rng.IntN(len(b.f.sites))].ID, site.Day{})
-			} else {
-				_, err = in.Sites(b.t.Context())
-			}
-			took = append(took, time.Since(began))
-			if err != nil {
-				b.t.Fatal(err)
-			}
-			if err := s.Close(); err != nil {
-				b.t.Fatal(err)
-			}
-		}
-		slices.Sort(took)
-		b.printf("%s, the first after a start, nothing of the file in memory: median %.1f ms, at most %.1f ms of %d\n", what, ms(took[n/2]), ms(took[n-1]), n)
-	}
+	b.cold("start of a hub (configure)", func(ctx context.Context, in *insight.Insight) error { return in.Configure(ctx, b.f.sites) })
+	b.cold("site today", func(ctx context.Context, in *insight.Insight) error {
+		_, err := in.Site(ctx, b.f.sites[b.rng.IntN(len(b.f.sites))].ID, site.Day{})
+		return err
+	})
 	b.printf("\n")
+}
+
+func (b *bigBench) cold(what string, ask func(context.Context, *insight.Insight) error) {
+	const n = 20
+	var took []time.Duration
+	for range n {
+		s, err := sqlstore.Open(b.t.Context(), b.path)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.evict()
+		began := time.Now()
+		err = ask(b.t.Context(), insight.New(s, insight.Options{Now: b.clock.now}))
+		took = append(took, time.Since(began))
+		if err := errors.Join(err, s.Close()); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	slices.Sort(took)
+	b.printf("%s, nothing of the file in memory: median %.1f ms, at most %.1f ms of %d\n", what, ms(took[n/2]), ms(took[n-1]), n)
 }
 
 // evict asks the system to forget what it has of the file.
