@@ -49,6 +49,21 @@ const (
 // and from records. SOURIRE_BIG is the number of presses, a million unless said
 // otherwise; SOURIRE_BIG_ON is sqlite or postgres, both unless said otherwise;
 // SOURIRE_BIG_RESULTS is a file to which the tables are appended.
+//
+// What it found, as the median and the slowest of 99 in 100 in ms. Before: SQLite, 54
+// million presses, a quiet machine. After: 0.3 million, on both databases, a machine
+// with four times as much to do as it has cores, where only the median tells; what is
+// asked reads days, of which there are as many.
+//
+//	                                   before         after
+//	overview                           12.5  18.5     7.4   states decoded each time, a question for each journal with bad records
+//	overview, first after a start     187.7 258.5    17.5   factors read by whoever asks first, in an hour, and after midnight
+//	site today                          3.2   9.6     1.4   states of all kiosks carried out of the database
+//	site on any day                     5.2  11.6     2.7
+//	site without history, first       172.3 192.1     2.9   as the overview
+//	life of a site                      2.1   4.1     1.0   as the site
+//
+// On PostgreSQL the overview took 24 ms and takes 7.6, with 400 bad records before.
 func TestSoak_big(t *testing.T) {
 	presses := int64(1_000_000)
 	if text := os.Getenv("SOURIRE_BIG"); text != "" {
