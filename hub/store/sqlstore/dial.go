@@ -76,6 +76,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		hubs:       &peers{config},
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
+		mentions:   "position(CAST(? AS bytea) in state) > 0",
 		check:      func(context.Context) error { return nil }, // the server answers for its pages
 	})
 	s.d.writer = newPostgresWriter(&s.tables)

@@ -21,6 +21,8 @@ type dialect struct {
 	constraint func(err error) bool
 	// verbatim is how a text is stored that must come back byte for byte.
 	verbatim func(text string) any
+	// mentions tells journals whose state holds some bytes.
+	mentions string
 	// check reads the whole database and says whether it is sound.
 	check func(ctx context.Context) error
 }

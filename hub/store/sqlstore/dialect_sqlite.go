@@ -55,6 +55,7 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		hubs:       &alone{},
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
+		mentions:   "instr(state, ?) > 0",
 		check:      db.QuickCheck,
 	})
 	if err := w.prepare(ctx, db.Write, &s.tables); err != nil {

@@ -64,7 +64,7 @@ func fill(tb testing.TB, s *sqlstore.Store) *storetest.Kiosk {
 	must(s.PutZone(ctx, time.UTC))
 	must(s.Refuse(ctx, []ingest.Refused{{Kiosk: "stranger", At: later, Refusal: "unreadable", Why: "it is no JSON", Payload: []byte("\x00\xff")}}))
 	must(s.PutSightings(ctx, []fleet.Sighting{{Kiosk: "store-1-exit", Session: 7, Online: true, Version: "1.0", Epoch: 1, Next: k.Next(), HeardAt: later, LastAt: later}}))
-	_, err = s.Publish(ctx, insight.Snapshot{Site: "store-1", Day: "2026-04-01", Body: []byte("{}"), At: later.UnixMilli()}, 0)
+	_, err = s.Publish(ctx, insight.Move{Snapshot: insight.Snapshot{Site: "store-1", Day: "2026-04-01", Body: []byte("{}"), At: later.UnixMilli()}})
 	must(err)
 	_, err = g.Rebuild(ctx, s, "1.0", nil)
 	must(err)

@@ -18,11 +18,12 @@ type Store struct {
 	tables tables
 
 	mu      sync.Mutex
-	asked   map[feedback.Asked]int64 // rows that are committed
-	sources map[ingest.Key]int64     // rows that are committed; journals heard lately
-	months  map[month]bool           // that have room for records
-	zones   zones                    // in which days stand, committed
-	rules   map[*time.Location]int64 // see rulesOf
+	asked   map[feedback.Asked]int64     // rows that are committed
+	sources map[ingest.Key]int64         // rows that are committed; journals heard lately
+	months  map[month]bool               // that have room for records
+	zones   zones                        // in which days stand, committed
+	rules   map[*time.Location]int64     // see rulesOf
+	states  map[feedback.KioskID]decoded // see stateOf
 }
 
 func newStore(d dialect) *Store { return &Store{d: d, tables: bulkTables()} }
