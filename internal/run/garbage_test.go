@@ -9,7 +9,7 @@ import (
 )
 
 func TestGarbagePercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 100, 5 << 20: 100, 64 << 20: 100, 128 << 20: 60, 512 << 20: 30, 64 << 30: 20} {
+	for live, want := range map[uint64]int{0: 400, 5 << 20: 400, 12 << 20: 200, 32 << 20: 100, 64 << 20: 100, 128 << 20: 60, 512 << 20: 30, 64 << 30: 20} {
 		if got := garbagePercent(live); got != want {
 			t.Errorf("%d MiB live: got %d %%, want %d", live>>20, got, want)
 		}

@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"sourire/hub/app"
+	"sourire/internal/run"
 )
 
 // status is what a program says of itself, one line of JSON for each line that it
@@ -53,6 +55,11 @@ func beHub(folder, postgres string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	var garbage sync.WaitGroup
+	garbage.Go(func() { run.BoundGarbage(ctx) }) // as serve does
+	defer garbage.Wait()
+	defer stop()
 	answers := json.NewEncoder(out)
 	lines := bufio.NewScanner(in)
 	for err == nil && lines.Scan() {
