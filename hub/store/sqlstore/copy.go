@@ -140,7 +140,7 @@ func (s *Store) Backup(ctx context.Context, path string, m Manifest, progress fu
 	return m, errors.Join(err, to.Close())
 }
 
-// sign counts what is there and writes the manifest.
+// sign counts what is there, packed or not, and writes the manifest.
 func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	shapes, err := readShapes(ctx, tx, s.d.copier.shapes())
 	if err != nil {
@@ -149,6 +149,12 @@ func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	if m.Rows, err = countRows(ctx, tx, shapes); err != nil {
 		return err
 	}
+	var records, visits int64
+	if err := tx.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(records), 0) AS BIGINT), CAST(coalesce(sum(rated), 0) AS BIGINT) FROM pack").Scan(&records, &visits); err != nil {
+		return err
+	}
+	m.Rows["record"] += records
+	m.Rows["visit"] += visits
 	if err := tx.QueryRowContext(ctx, "SELECT value, n FROM meta, term WHERE name = ?", metaStore).Scan(&m.Store, &m.Term); err != nil {
 		return err
 	}
@@ -180,7 +186,7 @@ func putMeta(ctx context.Context, tx *tx, name, value string) error {
 // that holds no journal, or one that was begun. Until every row was read back and
 // Check was content that one is marked, and nobody serves it.
 func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) error {
-	return s.d.view(ctx, func(from *tx) error {
+	return s.journals(ctx, func(from *tx) error {
 		c := &copying{from: from, to: to, o: o}
 		if err := c.plan(ctx, s); err != nil {
 			return err

@@ -201,7 +201,7 @@ func (s *Store) settle(ctx context.Context, step func(done, of int)) error {
 // to.
 func (s *Store) resettle(ctx context.Context, site feedback.SiteID) error {
 	return s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		want, err := wantedZone(ctx, tx, site)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
@@ -16,7 +17,7 @@ import (
 func (s *Store) AskRebuild(ctx context.Context) (ingest.Rebuild, error) {
 	r := ingest.Rebuild{ID: rand.Text(), Phase: ingest.PhaseAsked}
 	return r, s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE source SET rule = 0"); err != nil {
@@ -53,6 +54,9 @@ func (s *Store) Recount(ctx context.Context, do func(ingest.Recount) error) erro
 		sources, err := pairs(ctx, tx, "SELECT DISTINCT asked, source FROM visit ORDER BY 1, 2")
 		if err != nil {
 			return fmt.Errorf("journals of visits: %w", err)
+		}
+		if sources, err = withPacked(ctx, tx, sources); err != nil {
+			return fmt.Errorf("journals of packed visits: %w", err)
 		}
 		all, err := pairs(ctx, tx, "SELECT id, id FROM asked ORDER BY 1")
 		if err != nil {
@@ -110,7 +114,25 @@ func countVisits(ctx context.Context, tx *tx, p [2]int64, to rollup.Delta) error
 		}
 		to.Add(visit.Change{After: &v})
 	}
-	return rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	return eachPacked(ctx, tx, p[0], func(v visit.Visit) { to.Add(visit.Change{After: &v}) }, "WHERE source = ? ORDER BY first", p[1])
+}
+
+// withPacked adds to the pairs of what is asked and a journal those of packs.
+func withPacked(ctx context.Context, tx *tx, of [][2]int64) ([][2]int64, error) {
+	heads, err := packHeads(ctx, tx, "")
+	if err != nil {
+		return nil, err
+	}
+	for i := range heads {
+		for _, asked := range heads[i].asks() {
+			of = append(of, [2]int64{asked, heads[i].source})
+		}
+	}
+	slices.SortFunc(of, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(of), nil
 }
 
 // AddCells implements ingest.Rebuilds.
@@ -132,7 +154,7 @@ func (s *Store) AddCells(ctx context.Context, term int64, cells rollup.Delta) er
 // read until they are.
 func (s *Store) SumDays(ctx context.Context, step func(done, of int)) error {
 	err := s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE day_zone SET rules = 0"); err != nil {

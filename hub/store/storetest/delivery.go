@@ -189,6 +189,10 @@ func (p *player) play(s scenario) error {
 			if err := p.store.PutSites(p.t.Context(), []site.Site{{ID: id, Name: "n", Zone: mustZone(p.t, p.zone)}}); err != nil {
 				return err
 			}
+		case packed:
+			if err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%7); err != nil {
+				return err
+			}
 		case rebuilt:
 			if p.unmended {
 				continue
@@ -211,7 +215,42 @@ func (p *player) play(s scenario) error {
 			return err
 		}
 	}
+	if err := p.compare(devices); err != nil {
+		return err
+	}
+	// And once more with all of it packed.
+	if err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%50); err != nil {
+		return err
+	}
+	if err := p.hashes(devices); err != nil {
+		return err
+	}
 	return p.compare(devices)
+}
+
+// Pack packs everything, as if it were old, into stretches of so many records.
+func Pack(ctx context.Context, s ingest.Packs, term int64, records int) error {
+	for at, first := (ingest.Place{}), true; first || at != (ingest.Place{}); first = false {
+		var err error
+		if at, _, err = s.Pack(ctx, term, at, ingest.Packing{Before: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), Records: records}); err != nil {
+			return fmt.Errorf("pack: %w", err)
+		}
+	}
+	return nil
+}
+
+// hashes asks both stores for the hash after each record.
+func (p *player) hashes(devices []*device) error {
+	for _, d := range devices {
+		for seq := range d.last() + 2 {
+			got, known, err := p.store.HashAt(p.t.Context(), d.key(), seq)
+			want, must, fails := p.once.HashAt(p.t.Context(), d.key(), seq)
+			if got != want || known != must || err != nil || fails != nil {
+				return fmt.Errorf("%v: got hash %v, %v, %w after record %d, in one delivery %v, %v, %w", d.key(), got, known, err, seq, want, must, fails)
+			}
+		}
+	}
+	return nil
 }
 
 // rebuild derives everything anew. Between the recount and what comes of it, every
