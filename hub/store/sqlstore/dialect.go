@@ -13,7 +13,7 @@ type dialect struct {
 	writer
 	copier copier
 	packer
-	file   bool // else it is a database of a server
+	file bool // else it is a database of a server
 	// legible is how a text for people is stored.
 	legible func(text string) string
 	hubs

@@ -48,7 +48,7 @@ func (s *Store) Pack(ctx context.Context, term int64, from ingest.Place, o inges
 		return putPack(ctx, tx, p)
 	})
 	if err != nil {
-		return from, 0, fmt.Errorf("pack journal %d after record %d: %w", at.Source, at.After, err)
+		return ingest.Place{Source: at.Source + 1}, 0, fmt.Errorf("pack journal %d after record %d: %w", at.Source, at.After, err)
 	}
 	return next, records, nil
 }

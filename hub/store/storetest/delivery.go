@@ -190,7 +190,7 @@ func (p *player) play(s scenario) error {
 				return err
 			}
 		case packed:
-			if err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%7); err != nil {
+			if _, err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%7); err != nil {
 				return err
 			}
 		case rebuilt:
@@ -219,7 +219,7 @@ func (p *player) play(s scenario) error {
 		return err
 	}
 	// And once more with all of it packed.
-	if err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%50); err != nil {
+	if _, err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%50); err != nil {
 		return err
 	}
 	if err := p.hashes(devices); err != nil {
@@ -228,15 +228,18 @@ func (p *player) play(s scenario) error {
 	return p.compare(devices)
 }
 
-// Pack packs everything, as if it were old, into stretches of so many records.
-func Pack(ctx context.Context, s ingest.Packs, term int64, records int) error {
+// Pack packs everything, as if it were old, into stretches of so many records. It
+// returns how many there are in them.
+func Pack(ctx context.Context, s ingest.Packs, term int64, records int) (packed int, err error) {
 	for at, first := (ingest.Place{}), true; first || at != (ingest.Place{}); first = false {
-		var err error
-		if at, _, err = s.Pack(ctx, term, at, ingest.Packing{Before: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), Records: records}); err != nil {
-			return fmt.Errorf("pack: %w", err)
+		var n int
+		at, n, err = s.Pack(ctx, term, at, ingest.Packing{Before: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), Records: records})
+		if err != nil {
+			return packed, fmt.Errorf("pack: %w", err)
 		}
+		packed += n
 	}
-	return nil
+	return packed, nil
 }
 
 // hashes asks both stores for the hash after each record.
