@@ -67,8 +67,8 @@ type packer interface {
 	vacant(ctx context.Context, before month) ([]month, error)
 	// drop takes the room of a month away, if it still holds none.
 	drop(ctx context.Context, tx *tx, m month) error
-	// busy reports whether that failed because somebody reads, so that it is
-	// for later.
+	// busy reports whether either failed because of others who read or drop, so
+	// that it is for later.
 	busy(err error) bool
 }
 

@@ -73,10 +73,11 @@ func (s *Store) candidate(ctx context.Context, from ingest.Place, before int64, 
 				continue
 			}
 			if monthOf(day) == monthOf(before) {
-				if through-first < int64(most) {
+				least := int64(enough(feedback.Seq(most)))
+				if through-first < least {
 					continue
 				}
-				_, end, found, err := checkpointAt(ctx, tx, "seq <= ? ORDER BY seq DESC", source, feedback.Seq(first+int64(most)))
+				_, end, found, err := checkpointAt(ctx, tx, "seq >= ? ORDER BY seq", source, feedback.Seq(first+least))
 				if err != nil {
 					return err
 				}
@@ -106,6 +107,10 @@ type gathering struct {
 	before int64 // day
 	most   feedback.Seq
 }
+
+// enough is how many records do not wait for more. A kiosk that few press would
+// else fill rows for months; a pack of an eighth takes some 4 bytes a press more.
+func enough(most feedback.Seq) feedback.Seq { return most / 8 }
 
 // maxPackBytes bounds the bodies of a stretch, but for a single batch that has
 // more: records of presses have 30 bytes.
@@ -181,7 +186,7 @@ func (g *gathering) batches(ctx context.Context, tx *tx, at ingest.Point) (out [
 	if len(next) > 0 && len(out) == len(all) {
 		closed = true // another pack follows
 	}
-	return out, closed, nil
+	return out, closed || out[len(out)-1].through-at.Through >= enough(g.most), nil
 }
 
 // fold takes in rows as long as batches are whole and the running hash agrees, and
@@ -434,7 +439,7 @@ func (s *Store) unpack(ctx context.Context, tx *tx, h *packHead, made fresh) err
 // vacate drops the months of records before one that packing has emptied.
 func (s *Store) vacate(ctx context.Context, term int64, before month) error {
 	empty, err := s.d.vacant(ctx, before)
-	if err != nil {
+	if err != nil && !s.d.busy(err) {
 		return fmt.Errorf("months without records: %w", err)
 	}
 	for _, m := range empty {

@@ -78,8 +78,9 @@ func (p postgresPacker) drop(ctx context.Context, tx *tx, m month) error {
 	return err
 }
 
-// busy knows SQLSTATE lock_not_available and query_canceled.
+// busy knows SQLSTATE lock_not_available, query_canceled and, where another hub
+// has dropped it a moment ago, undefined_table.
 func (p postgresPacker) busy(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (e.Code == "55P03" || e.Code == "57014")
+	return ok && (e.Code == "55P03" || e.Code == "57014" || e.Code == "42P01")
 }

@@ -53,17 +53,26 @@ func packing(t *testing.T, create func(t *testing.T) storetest.Database) func(t 
 	})
 	var wrap func(db storetest.Database) storetest.Database
 	wrap = func(db storetest.Database) storetest.Database {
-		open, exec, copied := db.Open, db.Exec, db.Copy
+		open, exec, copied, obstruct := db.Open, db.Exec, db.Copy, db.Obstruct
 		db.Open = func(tb testing.TB) storetest.IngestStore {
 			return &packer{Store: open(tb).(*sqlstore.Store), packed: &packed}
 		}
-		db.Exec = func(tb testing.TB, query string) {
+		unpack := func(tb testing.TB) {
 			tb.Helper()
 			s := open(tb).(*sqlstore.Store)
 			if err := errors.Join(s.UnpackAll(context.Background()), s.Close()); err != nil {
 				tb.Fatal(err)
 			}
+		}
+		db.Exec = func(tb testing.TB, query string) {
+			tb.Helper()
+			unpack(tb)
 			exec(tb, query)
+		}
+		db.Obstruct = func(tb testing.TB, key ingest.Key, seq feedback.Seq, at time.Time) {
+			tb.Helper()
+			unpack(tb) // a month that is gone has no room for a row
+			obstruct(tb, key, seq, at)
 		}
 		db.Copy = func(tb testing.TB) storetest.Database { return wrap(copied(tb)) }
 		return db
@@ -182,7 +191,9 @@ func TestPack_export(t *testing.T) {
 // it, and a change that works on it fails alone.
 func TestPack_damaged(t *testing.T) {
 	for _, column := range []string{"bodies", "visits", "hash", "before", "asked"} {
-		t.Run(column, func(t *testing.T) { onBoth(t, func(t *testing.T, s *sqlstore.Store, exec func(string, ...any)) { packDamaged(t, s, column, exec) }) })
+		t.Run(column, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, s *sqlstore.Store, exec func(string, ...any)) { packDamaged(t, s, column, exec) })
+		})
 	}
 }
 
@@ -328,4 +339,3 @@ func TestPack_months(t *testing.T) {
 	months("record_2026_01 record_2026_02 record_2026_03")
 	sound(6)
 }
-

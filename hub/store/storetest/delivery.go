@@ -242,14 +242,17 @@ func Pack(ctx context.Context, s ingest.Packs, term int64, records int) (packed 
 	return packed, nil
 }
 
-// hashes asks both stores for the hash after each record.
+// hashes asks for the hash after each record, or in most plays after some.
 func (p *player) hashes(devices []*device) error {
+	stride := feedback.Seq(7)
+	if p.plays == 1 {
+		stride = 1
+	}
 	for _, d := range devices {
-		for seq := range d.last() + 2 {
+		for seq := feedback.Seq(0); seq <= d.last()+1; seq += stride {
 			got, known, err := p.store.HashAt(p.t.Context(), d.key(), seq)
-			want, must, fails := p.once.HashAt(p.t.Context(), d.key(), seq)
-			if got != want || known != must || err != nil || fails != nil {
-				return fmt.Errorf("%v: got hash %v, %v, %w after record %d, in one delivery %v, %v, %w", d.key(), got, known, err, seq, want, must, fails)
+			if err != nil || known != (seq <= d.last()) || known && got != d.hashes[seq] {
+				return fmt.Errorf("%v: got hash %v, %v, %w after record %d of %d", d.key(), got, known, err, seq, d.last())
 			}
 		}
 	}
