@@ -5,6 +5,7 @@ import (
 	varint "encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -60,7 +61,7 @@ const candidates = 200
 // where to look on. It asks for no lock: most journals have nothing.
 func (s *Store) candidate(ctx context.Context, from ingest.Place, before int64, most int) (at *ingest.Place, next ingest.Place, err error) {
 	err = s.d.view(ctx, func(tx *tx) error {
-		heads, err := quads(ctx, tx, `SELECT s.id, s.through, c.seq, c.day FROM source s JOIN checkpoint c ON c.source = s.id
+		heads, err := quads(ctx, tx, `SELECT s.id, c.seq, c.day, 0 FROM source s JOIN checkpoint c ON c.source = s.id
 			AND c.seq = (SELECT min(x.seq) FROM checkpoint x WHERE x.source = s.id AND x.seq > CASE WHEN s.id = ? THEN ? ELSE 0 END)
 			WHERE s.id >= ? AND s.id < (SELECT coalesce(max(id), 0) + 1 FROM (SELECT id FROM source WHERE id >= ? ORDER BY id LIMIT ?) z) ORDER BY s.id`,
 			from.Source, int64(from.After), from.Source, from.Source, candidates)
@@ -68,16 +69,16 @@ func (s *Store) candidate(ctx context.Context, from ingest.Place, before int64, 
 			return err
 		}
 		for _, h := range heads {
-			source, through, first, day := h[0], h[1], h[2], h[3]
+			source, first, day := h[0], h[1], h[2]
 			if day >= before {
 				continue
 			}
 			if monthOf(day) == monthOf(before) {
-				least := int64(enough(feedback.Seq(most)))
-				if through-first < least {
-					continue
+				after, err := pointBefore(ctx, tx, source, feedback.Seq(first-1))
+				if err != nil {
+					return err
 				}
-				_, end, found, err := checkpointAt(ctx, tx, "seq >= ? ORDER BY seq", source, feedback.Seq(first+least))
+				_, end, found, err := checkpointAt(ctx, tx, "seq >= ? ORDER BY seq", source, after.Through+max(1, enough(feedback.Seq(most))))
 				if err != nil {
 					return err
 				}
@@ -156,18 +157,18 @@ func (g *gathering) gather(ctx context.Context, tx *tx, after feedback.Seq) (p *
 	return p, p.last, nil
 }
 
-// batches returns those of a stretch from a point on, and whether it cannot grow
-// any more.
+// batches returns those of a stretch from a point on, and whether it is to be
+// packed or waits for more.
 func (g *gathering) batches(ctx context.Context, tx *tx, at ingest.Point) (out []batch, closed bool, err error) {
-	limit := at.Through + g.most + pageRecords // that of a single batch
+	limit := feedback.Seq(math.MaxInt64)
 	next, err := packHeads(ctx, tx, "WHERE source = ? AND first > ? ORDER BY first LIMIT 1", g.source, int64(at.Through))
 	if err != nil {
 		return nil, false, err
 	}
 	if len(next) > 0 {
-		limit = min(limit, next[0].first-1)
+		limit = next[0].first - 1
 	}
-	all, err := batchesAfter(ctx, tx, g.source, at.Through, max(limit, at.Through+1))
+	all, err := batchesAfter(ctx, tx, g.source, at.Through, limit)
 	if err != nil || len(all) == 0 || all[0].day >= g.before {
 		return nil, false, err
 	}
@@ -183,8 +184,13 @@ func (g *gathering) batches(ctx context.Context, tx *tx, at ingest.Point) (out [
 		}
 		out = append(out, b)
 	}
-	if len(next) > 0 && len(out) == len(all) {
-		closed = true // another pack follows
+	if len(out) == len(all) && !closed {
+		// All that a page takes: another pack follows, or something far away.
+		_, _, more, err := checkpointAt(ctx, tx, "seq > ? ORDER BY seq", g.source, all[len(all)-1].through)
+		if err != nil {
+			return nil, false, err
+		}
+		closed = more || len(next) > 0
 	}
 	return out, closed || out[len(out)-1].through-at.Through >= enough(g.most), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -338,4 +339,68 @@ func TestPack_months(t *testing.T) {
 	}
 	months("record_2026_01 record_2026_02 record_2026_03")
 	sound(6)
+}
+
+// What is packed is old, and either enough or cannot grow; a long loss in a journal
+// ends a stretch and no more.
+func TestPack_which(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *sqlstore.Store, _ func(string, ...any)) {
+		now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+		g := storetest.Ingester(t, s, func() time.Time { return now })
+		k := storetest.NewKiosk(t, g, "k", now)
+		k.Asks(now, feedback.Asked{Site: "lyon", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"})
+		press := func(n int) {
+			for range n {
+				at := now.Add(time.Duration(k.Next()) * 3 * time.Second) // visits of their own
+				k.Press(at, 2)
+			}
+			k.Send()
+		}
+		pack := func(days int, want ...int) {
+			t.Helper()
+			var got []int
+			at := ingest.Place{}
+			for first := true; first || at != (ingest.Place{}); first = false {
+				next, n, err := s.Pack(t.Context(), 1, at, ingest.Packing{Before: now.AddDate(0, 0, days), Records: 1000})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if at = next; n > 0 {
+					got = append(got, n)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("got stretches of %v records, want %v", got, want)
+			}
+			if r, err := verify.Run(t.Context(), s, "", nil); err != nil || !r.OK() {
+				t.Errorf("got %+v, %v", r, err)
+			}
+		}
+		press(100)
+		pack(0) // of today
+		pack(1) // too few
+		press(30)
+		pack(1, 133)
+		press(300)
+		press(300)
+		press(300)
+		press(300)
+		pack(1, 900, 300)
+		press(10)
+		pack(1)
+		pack(40, 10) // the month is over
+		now = now.AddDate(0, 0, 1)
+		press(10)
+		for range 7000 {
+			k.Press(now, 1)
+		}
+		k.Lose()
+		press(200)
+		pack(1, 10, 200) // the loss is an end
+		press(1)
+		k.Press(now, 1)
+		k.Lose()
+		press(1)
+		pack(40, 1, 1)
+	})
 }
