@@ -66,7 +66,7 @@
 // are gone.
 //
 //	journal   1 ············ 900 │ 901 ······ 1900 │ gap │ 1921 ·· 2040
-//	          pack                 pack               rows, 1920 an anchor
+//	          pack                 another            rows, 1920 an anchor
 //
 //	pack      source, first, last, days of storing, boots of its visits, what they
 //	          answer; the running hash before first and after last

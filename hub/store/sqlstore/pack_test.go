@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -199,9 +200,8 @@ func TestPack_damaged(t *testing.T) {
 }
 
 func packDamaged(t *testing.T, s *sqlstore.Store, column string, exec func(string, ...any)) {
-	now := func() time.Time { return releasedAt() }
-	g := storetest.Ingester(t, s, now)
-	first := batchOf("k", now(), 30)
+	g := storetest.Ingester(t, s, releasedAt)
+	first := batchOf("k", releasedAt(), 30)
 	must := func(o ingest.Outcome) {
 		t.Helper()
 		if o.Err != nil || o.Ack.Refused != "" {
@@ -210,7 +210,7 @@ func packDamaged(t *testing.T, s *sqlstore.Store, column string, exec func(strin
 	}
 	must(g.Ingest(t.Context(), []ingest.Batch{first})[0])
 	packAll(t, s, 1000)
-	g = storetest.Ingester(t, s, now)
+	g = storetest.Ingester(t, s, releasedAt)
 	flip(t, s, column, exec)
 
 	r, err := verify.Run(t.Context(), s, "", nil)
@@ -234,9 +234,9 @@ func packDamaged(t *testing.T, s *sqlstore.Store, column string, exec func(strin
 	for _, body := range first.Records {
 		next.Before = next.Before.Next(body)
 	}
-	next.Records = append(first.Records[:0:0], wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: 1, Since: 3000*32 + 500}, Fact: feedback.Press{Rating: 1, Held: 80}}))
+	next.Records = []json.RawMessage{wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: 1, Since: 3000*32 + 500}, Fact: feedback.Press{Rating: 1, Held: 80}})}
 	next.Next = 35
-	out := g.Ingest(t.Context(), []ingest.Batch{batchOf("well", now(), 3), next})
+	out := g.Ingest(t.Context(), []ingest.Batch{batchOf("well", releasedAt(), 3), next})
 	if !errors.As(out[1].Err, &damage) {
 		t.Errorf("got %+v of a change that works on a damaged pack", out[1])
 	}

@@ -122,14 +122,22 @@ func countVisits(ctx context.Context, tx *tx, p [2]int64, to rollup.Delta) error
 
 // withPacked adds to the pairs of what is asked and a journal those of packs.
 func withPacked(ctx context.Context, tx *tx, of [][2]int64) ([][2]int64, error) {
-	heads, err := packHeads(ctx, tx, "")
+	rows, err := tx.QueryContext(ctx, "SELECT DISTINCT source, asked FROM pack") // few, of however many packs
 	if err != nil {
 		return nil, err
 	}
-	for i := range heads {
-		for _, asked := range heads[i].asks() {
-			of = append(of, [2]int64{asked, heads[i].source})
+	defer rows.Close()
+	for rows.Next() {
+		var h packHead
+		if err := rows.Scan(&h.source, &h.asked); err != nil {
+			return nil, err
 		}
+		for _, asked := range h.asks() {
+			of = append(of, [2]int64{asked, h.source})
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(of, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
 	return slices.Compact(of), nil
