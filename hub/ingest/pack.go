@@ -30,7 +30,7 @@ type Packing struct {
 	// Before is the day from which on, in UTC, nothing is packed.
 	Before time.Time
 	// Records is how many a stretch has at most, but for a single batch that has
-	// more. One that could still grow waits until it has an eighth of that, or
+	// more. One that could still grow waits until it has a sixteenth of that, or
 	// the month is over in which it was stored.
 	Records int
 }

@@ -55,7 +55,7 @@ func (s *Store) Pack(ctx context.Context, term int64, from ingest.Place, o inges
 }
 
 // candidates is how many journals are looked at in one go.
-const candidates = 200
+const candidates = 50
 
 // candidate returns the next journal that may have something to pack, or none and
 // where to look on. It asks for no lock: most journals have nothing.
@@ -110,8 +110,8 @@ type gathering struct {
 }
 
 // enough is how many records do not wait for more. A kiosk that few press would
-// else fill rows for months; a pack of an eighth takes some 4 bytes a press more.
-func enough(most feedback.Seq) feedback.Seq { return most / 8 }
+// else fill rows for months; a pack of a sixteenth takes some 8 bytes a press more.
+func enough(most feedback.Seq) feedback.Seq { return most / 16 }
 
 // maxPackBytes bounds the bodies of a stretch, but for a single batch that has
 // more: records of presses have 30 bytes.

@@ -19,7 +19,7 @@ import (
 	"sourire/internal/wire"
 )
 
-// BenchmarkPack says what a press takes on disk, all tables and indexes together,
+// BenchmarkPack says what a press takes on disk, records, visits and indexes together,
 // in a hub that has packed day by day and in one that has not, for 45 days. The
 // last days and stretches too short to pack are in it as rows, so that more days
 // give less. Presses come at random, as they do.
@@ -30,14 +30,14 @@ func BenchmarkPack(b *testing.B) {
 		size               int // of a batch
 	}{
 		{"full batches", 20, 45, 1000, 200},
-		{"single presses of 1000 kiosks", 1000, 45, 20, 1},
+		{"single presses of 1000 kiosks", 1000, 30, 30, 1},
 	} {
 		for _, kind := range []string{"sqlite", "postgres"} {
 			for _, packs := range []bool{false, true} {
 				b.Run(fmt.Sprintf("%s/%s/packed=%v", c.name, kind, packs), func(b *testing.B) {
 					for b.Loop() {
 						s, size := openSized(b, kind)
-						f := &filler{B: b, s: s, kiosks: c.kiosks, each: c.each, size: c.size}
+						f := &filler{TB: b, s: s, kiosks: c.kiosks, each: c.each, size: c.size, daily: func() { size() }}
 						f.run(c.days, packs)
 						b.ReportMetric(float64(size())/float64(f.presses), "B/press")
 						if packs {
@@ -52,8 +52,36 @@ func BenchmarkPack(b *testing.B) {
 	}
 }
 
-// openSized opens a store and returns what tells its size.
-func openSized(b *testing.B, kind string) (*sqlstore.Store, func() int64) {
+// What is old takes no more than 60 bytes a press, in either shape on either store:
+// 120 days, of which the last two and what is too short to pack are rows. What stays
+// rows of a kiosk is about the same at any time, so that more days give less.
+func TestPack_bytes(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		kiosks, each, size int
+	}{
+		{"full batches", 2, 200, 200},
+		{"single presses of 10 kiosks", 10, 40, 1},
+	} {
+		for _, kind := range []string{"sqlite", "postgres"} {
+			t.Run(c.name+"/"+kind, func(t *testing.T) {
+				s, size := openSized(t, kind)
+				empty := size()
+				f := &filler{TB: t, s: s, kiosks: c.kiosks, each: c.each, size: c.size, daily: func() { size() }}
+				f.run(120, true)
+				got := float64(size()-empty) / float64(f.presses)
+				t.Logf("%.1f bytes a press, %d of %d presses packed, the slowest step took %v", got, f.packed, f.presses, f.slowest)
+				if got > 60 || f.packed*10 < f.presses*8 {
+					t.Errorf("got %.1f bytes a press with %d of %d packed", got, f.packed, f.presses)
+				}
+			})
+		}
+	}
+}
+
+// openSized opens a store and returns what tells the size of its records and visits,
+// with their indexes and, in a file, with the pages that are free.
+func openSized(b testing.TB, kind string) (*sqlstore.Store, func() int64) {
 	b.Helper()
 	if kind == "postgres" {
 		address := postgrestest.Start(b).Database()
@@ -63,10 +91,11 @@ func openSized(b *testing.B, kind string) (*sqlstore.Store, func() int64) {
 				b.Fatal(err)
 			}
 			defer c.Close(context.Background())
-			if _, err := c.Exec(context.Background(), "VACUUM"); err != nil { // as autovacuum does, in its time
+			if _, err := c.Exec(context.Background(), "VACUUM"); err != nil { // as autovacuum does within a day
 				b.Fatal(err)
 			}
-			err = c.QueryRow(context.Background(), "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace").Scan(&n)
+			err = c.QueryRow(context.Background(), `SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
+				WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND (relname IN ('visit', 'checkpoint', 'pack') OR relname LIKE 'record%')`).Scan(&n)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -85,17 +114,20 @@ func openSized(b *testing.B, kind string) (*sqlstore.Store, func() int64) {
 			b.Fatal(err)
 		}
 		defer db.Close()
-		var pages, size int64
-		if err := db.Read.QueryRow("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size").Scan(&pages, &size); err != nil {
+		var n int64
+		err = db.Read.QueryRow(`SELECT (SELECT sum(pgsize) FROM dbstat WHERE name IN ('record', 'visit', 'checkpoint', 'pack', 'sqlite_autoindex_pack_1')) +
+			(SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size)`).Scan(&n)
+		if err != nil {
 			b.Fatal(err)
 		}
-		return pages * size
+		return n
 	}
 }
 
 // filler fills a store day by day.
 type filler struct {
-	*testing.B
+	testing.TB
+	daily              func()
 	s                  *sqlstore.Store
 	kiosks, each, size int
 	presses, packed    int
@@ -110,7 +142,7 @@ type filler struct {
 
 func (f *filler) run(days int, packs bool) {
 	f.Helper()
-	term, err := f.s.TakeOver(f.Context())
+	term, err := f.s.TakeOver(context.Background())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -127,7 +159,7 @@ func (f *filler) run(days int, packs bool) {
 				for k := first; k < min(f.kiosks, first+max(1, 5000/f.size)); k++ {
 					batches = append(batches, f.batch(k, day))
 				}
-				for _, o := range g.Ingest(f.Context(), batches) {
+				for _, o := range g.Ingest(context.Background(), batches) {
 					if o.Err != nil || o.Ack.Refused != "" {
 						f.Fatalf("got %+v", o)
 					}
@@ -138,6 +170,7 @@ func (f *filler) run(days int, packs bool) {
 		if packs {
 			f.pack(term)
 		}
+		f.daily()
 	}
 }
 
@@ -145,7 +178,7 @@ func (f *filler) pack(term int64) {
 	f.Helper()
 	for at, first := (ingest.Place{}), true; first || at != (ingest.Place{}); first = false {
 		began := time.Now()
-		next, n, err := f.s.Pack(f.Context(), term, at, ingest.Packing{Before: f.now.AddDate(0, 0, -2), Records: 1000})
+		next, n, err := f.s.Pack(context.Background(), term, at, ingest.Packing{Before: f.now.AddDate(0, 0, -2), Records: 1000})
 		if err != nil {
 			f.Fatal(err)
 		}

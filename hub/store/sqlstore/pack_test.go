@@ -376,11 +376,11 @@ func TestPack_which(t *testing.T) {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		}
-		press(100)
+		press(50)
 		pack(0) // of today
 		pack(1) // too few
 		press(30)
-		pack(1, 133)
+		pack(1, 83)
 		press(300)
 		press(300)
 		press(300)
