@@ -28,3 +28,9 @@ func (s *Store) PackColumn(ctx context.Context, column string) (b []byte, err er
 	err = s.d.reader().QueryRowContext(ctx, "SELECT "+column+" FROM pack").Scan(&b)
 	return b, err
 }
+
+// Rows counts the rows of a table.
+func (s *Store) Rows(ctx context.Context, table string) (n int64, err error) {
+	err = s.d.reader().QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n)
+	return n, err
+}

@@ -52,6 +52,16 @@ func BenchmarkPack(b *testing.B) {
 	}
 }
 
+// What old records and visits took with their indexes, in bytes a press, after 120
+// days on two busy cores:
+//
+//	                               sqlite   postgres
+//	full batches, 200 a day            23         28
+//	single presses, 40 a day           21         41
+//
+// A step that packs 1,000 records took 5.4 and 7.1 ms at best and 9.5 and 11.4 in
+// the median there, with single presses 5.7 and 9.1, and 13.0 and 12.6.
+//
 // What is old takes no more than 60 bytes a press, in either shape on either store:
 // 120 days, of which the last two and what is too short to pack are rows. What stays
 // rows of a kiosk is about the same at any time, so that more days give less.

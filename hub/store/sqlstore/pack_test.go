@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -402,5 +403,65 @@ func TestPack_which(t *testing.T) {
 		k.Lose()
 		press(1)
 		pack(40, 1, 1)
+		press(100)
+		if _, err := s.TakeOver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, n, err := s.Pack(t.Context(), 1, ingest.Place{}, ingest.Packing{Before: now.AddDate(0, 0, 1), Records: 1000}); !ingest.Superseded(err) || n != 0 {
+			t.Errorf("got %d records packed under an old term, %v", n, err)
+		}
+	})
+}
+
+// told tells when a round of packing has come to its end.
+type told struct {
+	*sqlstore.Store
+	once sync.Once
+	end  chan struct{}
+}
+
+// Pack implements ingest.Packs.
+func (p *told) Pack(ctx context.Context, term int64, from ingest.Place, o ingest.Packing) (ingest.Place, int, error) {
+	next, n, err := p.Store.Pack(ctx, term, from, o)
+	if next == (ingest.Place{}) {
+		p.once.Do(func() { close(p.end) })
+	}
+	return next, n, err
+}
+
+// A hub packs what an older version has left in rows, and takes in meanwhile.
+func TestPack_byIntake(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *sqlstore.Store, _ func(string, ...any)) {
+		fill(t, s)
+		p := &told{Store: s, end: make(chan struct{})}
+		now := func() time.Time { return releasedAt().AddDate(0, 2, 0) }
+		answered := make(chan wire.Ack, 10)
+		in := ingest.NewIntake(ingest.IntakeOptions{
+			Ingester: ingest.New(s, ingest.Options{StoreID: "s", Term: termOf(t, s), Now: now}), Store: s, Packs: p,
+			Answer:    func(_ context.Context, _ feedback.KioskID, a wire.Ack) { answered <- a },
+			Committed: func([]ingest.Batch, []ingest.Outcome) {},
+		})
+		payload, err := wire.EncodeBatch(batchOf("new", now(), 5).Batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- in.Run(ctx) }()
+		in.Offer("new", payload)
+		if a := <-answered; a.Through != 8 || a.Refused != "" {
+			t.Errorf("got answer %+v", a)
+		}
+		<-p.end
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if rows, err := s.Rows(t.Context(), "record"); err != nil || rows != 8 {
+			t.Errorf("got %d records in rows, %v, want the 8 that have just come", rows, err)
+		}
+		if r, err := verify.Run(t.Context(), s, "", nil); err != nil || !r.OK() || len(r.Findings) != 3 {
+			t.Errorf("got %+v, %v", r, err)
+		}
 	})
 }
