@@ -141,7 +141,7 @@ func (a *App) begin(ctx context.Context, lease *sqlstore.Lease) (*reign, error) 
 	}
 	r.intake = ingest.NewIntake(ingest.IntakeOptions{
 		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: a.o.Now}), Store: store, Log: a.o.Log,
-		Answer:    func(ctx context.Context, k feedback.KioskID, ack wire.Ack) { r.talk.answer(ctx, k, ack) },
+		Answer:    func(ctx context.Context, answers []ingest.Answer) { r.talk.answer(ctx, answers) },
 		Committed: a.committed,
 		Journals:  a.store, Version: run.Version(), Rebuilds: a.store, Packs: a.store,
 	})

@@ -27,7 +27,7 @@ type plan struct {
 // full takes about a minute on two quiet cores.
 func full() plan {
 	return plan{
-		rounds: 7, kiosks: 50, records: 100_000, singles: 200, presses: 100, commits: 300,
+		rounds: 7, kiosks: 50, records: 100_000, singles: 1000, presses: 30, commits: 300,
 		calm: 20, seconds: 10, tick: time.Second, budget: 80 * time.Second,
 	}
 }
