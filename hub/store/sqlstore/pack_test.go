@@ -438,7 +438,11 @@ func TestPack_byIntake(t *testing.T) {
 		answered := make(chan wire.Ack, 10)
 		in := ingest.NewIntake(ingest.IntakeOptions{
 			Ingester: ingest.New(s, ingest.Options{StoreID: "s", Term: termOf(t, s), Now: now}), Store: s, Packs: p,
-			Answer:    func(_ context.Context, _ feedback.KioskID, a wire.Ack) { answered <- a },
+			Answer: func(_ context.Context, answers []ingest.Answer) {
+				for _, a := range answers {
+					answered <- a.Ack
+				}
+			},
 			Committed: func([]ingest.Batch, []ingest.Outcome) {},
 		})
 		payload, err := wire.EncodeBatch(batchOf("new", now(), 5).Batch)
