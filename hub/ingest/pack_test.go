@@ -46,6 +46,13 @@ func (p *packs) state() (calls int, from []ingest.Place) {
 	return p.calls, slices.Clone(p.from)
 }
 
+// asked returns the age that was asked for last, and when each call ended.
+func (p *packs) asked() (before time.Time, at []time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.before, slices.Clone(p.at)
+}
+
 func TestIntake_packs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &packs{ends: []feedback.Seq{10, 20}, errs: map[int]error{2: errors.New("this journal fails")}}
@@ -58,10 +65,11 @@ func TestIntake_packs(t *testing.T) {
 		if _, from := p.state(); !slices.Equal(from, want) {
 			t.Errorf("got %v, want %v", from, want)
 		}
-		if want := began.Add(40*time.Millisecond - 48*time.Hour); p.before.After(want.Add(time.Second)) || p.before.Before(want.Add(-time.Second)) {
-			t.Errorf("got records of before %v packed, want %v", p.before, want)
+		before, at := p.asked()
+		if want := began.Add(40*time.Millisecond - 48*time.Hour); before.After(want.Add(time.Second)) || before.Before(want.Add(-time.Second)) {
+			t.Errorf("got records of before %v packed, want %v", before, want)
 		}
-		if rest := p.at[1].Sub(p.at[0]); rest != 20*time.Millisecond {
+		if rest := at[1].Sub(at[0]); rest != 20*time.Millisecond {
 			t.Errorf("got %v between two steps of 5 ms, want 20 ms", rest)
 		}
 		time.Sleep(time.Hour) // not synchronisation: the next round
