@@ -161,7 +161,7 @@ func (a *App) begin(ctx context.Context, lease *sqlstore.Lease) (*reign, error) 
 		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: a.o.Now}), Store: store, Log: a.o.Log,
 		Answer:    func(ctx context.Context, answers []ingest.Answer) { r.talk.answer(ctx, answers) },
 		Committed: a.committed,
-		Journals:  a.store, Version: run.Version(), Rebuilds: a.store,
+		Journals:  a.store, Version: run.Version(), Rebuilds: a.store, Packs: a.store,
 	})
 	r.talk = &conversation{
 		dial: a.o.Dial, target: a.target(), external: a.broker == nil, intake: r.intake, fleet: r.fleet, log: a.o.Log,

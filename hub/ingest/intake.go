@@ -32,6 +32,10 @@ type IntakeOptions struct {
 	// otherwise; nil means that none is.
 	Rebuilds Rebuilds
 	Look     time.Duration
+	// Packs is the store as it packs what is old, a round each PackEvery, which
+	// is an hour unless said otherwise; nil means that nothing is packed.
+	Packs     Packs
+	PackEvery time.Duration
 	// MaxBytes bounds the payloads that wait; 0 means DefaultMaxBytes.
 	MaxBytes int64
 	Log      *slog.Logger // nil means slog.Default()
@@ -66,6 +70,7 @@ type Intake struct {
 	groups  chan group
 	answers chan Answer
 	again   chan again
+	packing chan pack
 	stats   counters
 }
 
@@ -127,6 +132,9 @@ func NewIntake(o IntakeOptions) *Intake {
 	if o.Look == 0 {
 		o.Look = time.Second
 	}
+	if o.PackEvery == 0 {
+		o.PackEvery = time.Hour
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -137,6 +145,7 @@ func NewIntake(o IntakeOptions) *Intake {
 		groups:  make(chan group),
 		answers: make(chan Answer, maxWaiting),
 		again:   make(chan again),
+		packing: make(chan pack),
 	}
 }
 
@@ -177,15 +186,16 @@ func (in *Intake) Offer(k feedback.KioskID, bytes []byte) {
 func (in *Intake) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan struct{}, 3)
+	done := make(chan struct{}, 4)
 	go func() { in.gather(ctx); done <- struct{}{} }()
 	go func() { in.send(ctx); done <- struct{}{} }()
 	go func() { in.reread(ctx); done <- struct{}{} }()
+	go func() { in.pack(ctx); done <- struct{}{} }()
 	err := in.write(ctx)
 	cancel()
-	<-done
-	<-done
-	<-done
+	for range cap(done) {
+		<-done
+	}
 	return err
 }
 
@@ -256,7 +266,7 @@ func (in *Intake) reply(k feedback.KioskID, ack wire.Ack) {
 }
 
 // write takes each group into the store and answers it. In between it reads
-// journals again, one at a time.
+// journals again, one at a time, and packs, a stretch at a time.
 func (in *Intake) write(ctx context.Context) error {
 	for {
 		select {
@@ -267,6 +277,10 @@ func (in *Intake) write(ctx context.Context) error {
 			a.done <- err
 			if Superseded(err) {
 				return ErrSuperseded
+			}
+		case p := <-in.packing:
+			if err := in.packOne(context.WithoutCancel(ctx), p); err != nil {
+				return err
 			}
 		case g := <-in.groups:
 			// A group that has begun is finished: stopping in the middle of a

@@ -127,7 +127,7 @@ func (s *Store) Backup(ctx context.Context, path string, m Manifest, progress fu
 	return m, errors.Join(err, to.Close())
 }
 
-// sign counts what is there and writes the manifest.
+// sign counts what is there, packed or not, and writes the manifest.
 func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	shapes, err := readShapes(ctx, tx, s.d.copier.shapes())
 	if err != nil {
@@ -136,6 +136,12 @@ func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	if m.Rows, err = countRows(ctx, tx, shapes); err != nil {
 		return err
 	}
+	var records, visits int64
+	if err := tx.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(records), 0) AS BIGINT), CAST(coalesce(sum(rated), 0) AS BIGINT) FROM pack").Scan(&records, &visits); err != nil {
+		return err
+	}
+	m.Rows["record"] += records
+	m.Rows["visit"] += visits
 	if err := tx.QueryRowContext(ctx, spoken, metaStore).Scan(&m.Store, &m.Term); err != nil {
 		return err
 	}
@@ -168,7 +174,7 @@ func putMeta(ctx context.Context, tx *tx, name, value string) error {
 // Check was content that one is marked, and nobody serves it.
 func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) (made Copied, err error) {
 	c := &copying{to: to, o: o}
-	err = s.d.view(ctx, func(from *tx) error {
+	err = s.journals(ctx, func(from *tx) error {
 		c.from = from
 		if err := c.plan(ctx, s); err != nil {
 			return err

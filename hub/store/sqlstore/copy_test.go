@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/postgrestest"
@@ -77,6 +78,11 @@ func fillAll(t *testing.T, path string) {
 	t.Helper()
 	s := openStore(t, path)
 	fill(t, s)
+	// What was stored in March, which is one of the two journals.
+	_, n, err := s.Pack(t.Context(), termOf(t, s), ingest.Place{}, ingest.Packing{Before: releasedAt().AddDate(0, 0, 1), Records: 1000})
+	if err != nil || n == 0 {
+		t.Fatalf("got %d records packed, %v", n, err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

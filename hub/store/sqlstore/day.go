@@ -203,7 +203,7 @@ func (s *Store) resettle(ctx context.Context, site feedback.SiteID) error {
 	news := []feedback.SiteID{site}
 	derived := false
 	err := s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		want, err := wantedZone(ctx, tx, site)

@@ -87,7 +87,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		}),
 		read: pool(config, readers, settleReader),
 	}
-	s.d.database = d
+	s.d.database, s.d.packer = d, postgresPacker{d.read}
 	if err := examine(ctx, d.write, minVersion); err != nil {
 		return nil, errors.Join(err, d.close())
 	}

@@ -50,6 +50,7 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		database:   &sqliteDatabase{db, w},
 		writer:     w,
 		copier:     sqliteCopier{db},
+		packer:     w,
 		file:       true,
 		legible:    asItIs,
 		hubs:       &alone{},
@@ -118,7 +119,7 @@ func bulkSizes() []int { return []int{100, 10, 1} }
 
 func (w *sqliteWriter) prepare(ctx context.Context, db *sql.DB, ts *tables) error {
 	var err error
-	if w.readTerm, err = db.PrepareContext(ctx, "SELECT n, zoning FROM term"); err != nil {
+	if w.readTerm, err = db.PrepareContext(ctx, "SELECT n, zoning, packing FROM term"); err != nil {
 		return err
 	}
 	if w.move, err = db.PrepareContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, stored_at = ?
@@ -150,9 +151,9 @@ func (w *sqliteWriter) close() error {
 }
 
 // term holds the term by the write lock, which tx has.
-func (w *sqliteWriter) term(ctx context.Context, tx *tx) (n, zoning int64, err error) {
-	err = tx.StmtContext(ctx, w.readTerm).QueryRowContext(ctx).Scan(&n, &zoning)
-	return n, zoning, err
+func (w *sqliteWriter) term(ctx context.Context, tx *tx) (t termRow, err error) {
+	err = tx.StmtContext(ctx, w.readTerm).QueryRowContext(ctx).Scan(&t.n, &t.zoning, &t.packing)
+	return t, err
 }
 
 func (w *sqliteWriter) advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error) {
@@ -190,3 +191,9 @@ func (w *sqliteWriter) insert(ctx context.Context, tx *tx, t *table, values []an
 
 // room has nothing to do: a table of a file has room.
 func (w *sqliteWriter) room(context.Context, *tx, month) error { return nil }
+
+// A file has one table for all months: what packing frees in it is filled again.
+func (w *sqliteWriter) still(context.Context, *tx) error               { return nil }
+func (w *sqliteWriter) vacant(context.Context, month) ([]month, error) { return nil, nil }
+func (w *sqliteWriter) drop(context.Context, *tx, month) error         { return nil }
+func (w *sqliteWriter) busy(error) bool                                { return false }

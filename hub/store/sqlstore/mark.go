@@ -63,12 +63,12 @@ func (s *Store) whole(ctx context.Context) error {
 // whatever it is, it would be gone. What an opening leaves is no more than steps of
 // the schema, an id and a term that is 0.
 func (c *copying) unused(ctx context.Context, tx *tx) error {
-	n, _, err := c.to.d.term(ctx, tx) // and holds it: whoever takes over waits
+	t, err := c.to.d.term(ctx, tx) // and holds it: whoever takes over waits
 	if err != nil {
 		return fmt.Errorf("term: %w", err)
 	}
-	if n != 0 {
-		return fmt.Errorf("%w (a hub has served it, its term is %d)", ErrNotEmpty, n)
+	if t.n != 0 {
+		return fmt.Errorf("%w (a hub has served it, its term is %d)", ErrNotEmpty, t.n)
 	}
 	for _, s := range c.shapes {
 		if s.name == "term" {

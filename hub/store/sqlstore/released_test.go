@@ -108,6 +108,15 @@ func stillWhole(t *testing.T, s *sqlstore.Store) {
 	}
 	k.Send()
 	proved(27)
+	for _, records := range []int{1000, 3} {
+		packAll(t, s, records)
+		proved(27)
+		if err := s.UnpackAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		proved(27)
+	}
+	packAll(t, s, 1000)
 	seen, err := s.Sightings(t.Context())
 	if err != nil || len(seen) != 1 || !seen[0].Online || seen[0].Version != "1.0" {
 		t.Errorf("got sightings %+v, %v", seen, err)

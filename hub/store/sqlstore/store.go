@@ -22,6 +22,7 @@ type Store struct {
 	sources map[ingest.Key]int64         // rows that are committed; journals heard lately
 	months  map[month]bool               // that have room for records
 	zones   zones                        // in which days stand, committed
+	packs   packs                        // how far journals are packed, committed
 	rules   map[*time.Location]int64     // see rulesOf
 	states  map[feedback.KioskID]decoded // see stateOf
 }
@@ -120,8 +121,20 @@ func (s *Store) remember(made fresh) {
 	}
 	maps.Copy(s.asked, made.asked)
 	maps.Copy(s.sources, made.source)
-	maps.Copy(s.months, made.months)
+	if s.packs.packing == made.packs.packing {
+		maps.Copy(s.months, made.months)
+		s.packs.take(made.packs)
+	}
 	s.zones.take(made.zones)
+}
+
+// packedSince forgets what something that was packed since may have changed.
+func (s *Store) packedSince(packing int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.packs.packing != packing {
+		s.months, s.packs = nil, packs{packing: packing}
+	}
 }
 
 // forget empties the caches: what is behind a new connection may be another copy,
@@ -129,7 +142,7 @@ func (s *Store) remember(made fresh) {
 func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked, s.sources, s.months, s.zones = nil, nil, nil, zones{}
+	s.asked, s.sources, s.months, s.zones, s.packs = nil, nil, nil, zones{}, packs{}
 }
 
 // month is one of UTC, in which records are stored: months since the year 0.
