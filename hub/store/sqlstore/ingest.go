@@ -61,9 +61,16 @@ func (s *Store) HashAt(ctx context.Context, key ingest.Key, seq feedback.Seq) (h
 		} else if err != nil {
 			return err
 		}
+		low, _, err := floorOf(ctx, tx, source)
+		if err != nil || seq < low.Through {
+			return err
+		}
 		from, _, _, err := checkpointAt(ctx, tx, "seq <= ? ORDER BY seq DESC", source, seq)
 		if err != nil {
 			return err
+		}
+		if from.Through < low.Through {
+			from = low
 		}
 		if from.Through == seq {
 			h, known = from.Hash, true

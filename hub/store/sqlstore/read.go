@@ -257,7 +257,7 @@ func readUndated(ctx context.Context, tx *tx, q insight.Question, a *insight.Ans
 	if !q.Undated {
 		return nil
 	}
-	undated, err := readCells(ctx, tx, "WHERE asked.site = ? AND cell.bucket = 0", q.Site.ID)
+	undated, err := readCells(ctx, tx, "cell", "WHERE asked.site = ? AND cell.bucket = 0", q.Site.ID)
 	for k, c := range undated {
 		a.Undated = append(a.Undated, insight.DayCell{Asked: k.Asked, Day: -1, Cell: c})
 	}

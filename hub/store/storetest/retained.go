@@ -1,0 +1,145 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"sourire/hub/ingest"
+	"sourire/hub/rollup"
+	"sourire/hub/upkeep"
+	"sourire/hub/verify"
+	"sourire/internal/feedback"
+	"sourire/internal/visit"
+)
+
+// retained is what runs of retention have deleted, as somebody sees who looks at the
+// store before and after: the visits as they counted then, and where they count
+// since.
+type retained struct {
+	floors map[ingest.Key]feedback.Seq
+	visits map[ingest.Key]map[feedback.Seq]visit.Visit
+	quick  []visit.Visit // count in cells
+	gone   rollup.Days   // what cells counted that are deleted
+}
+
+// run makes a run of retention and notes what it deleted. zone is that in which the
+// days of all sites stand.
+func (r *retained) run(ctx context.Context, store IngestStore, o upkeep.Options, zone *time.Location) (upkeep.Deleted, error) {
+	before, _, err := visitsAndFloors(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	o.Store = store
+	d, err := upkeep.New(o).Once(ctx)
+	if err != nil {
+		return d, err
+	}
+	return d, r.look(ctx, store, before, o, zone)
+}
+
+// look notes what is there no longer.
+func (r *retained) look(ctx context.Context, store IngestStore, before map[ingest.Key]map[feedback.Seq]visit.Visit, o upkeep.Options, zone *time.Location) error {
+	after, floors, err := visitsAndFloors(ctx, store)
+	if err != nil {
+		return err
+	}
+	if r.visits == nil {
+		r.visits, r.gone = make(map[ingest.Key]map[feedback.Seq]visit.Visit), make(rollup.Days)
+	}
+	r.floors = floors
+	for key, visits := range before {
+		for seq, v := range visits {
+			if _, ok := after[key][seq]; ok {
+				continue
+			}
+			if r.visits[key] == nil {
+				r.visits[key] = make(map[feedback.Seq]visit.Visit)
+			}
+			r.visits[key][seq] = v
+			r.quick = append(r.quick, v)
+		}
+	}
+	limits := o.Keep.Limits(o.Now())
+	var stay []visit.Visit
+	for _, v := range r.quick {
+		if v.At > 0 && !limits.Quarters.IsZero() && rollup.BucketOf(v.At) < rollup.BucketOf(limits.Quarters.UnixMilli()) {
+			countDay(r.gone, v, zone)
+			continue
+		}
+		stay = append(stay, v)
+	}
+	r.quick = stay
+	for k := range r.gone {
+		if !limits.Days.IsZero() && int64(k.Day) < limits.Days.Unix()/86400-1 {
+			delete(r.gone, k)
+		}
+	}
+	return nil
+}
+
+// cells returns what visits count that are deleted.
+func (r *retained) cells() rollup.Delta {
+	out := make(rollup.Delta)
+	for _, v := range r.quick {
+		count(out, v)
+	}
+	return out
+}
+
+// days returns what of days is of visits that are deleted.
+func (r *retained) days(zone *time.Location) rollup.Days {
+	out := make(rollup.Days)
+	for k, c := range r.gone {
+		out[k] = c
+	}
+	for _, v := range r.quick {
+		countDay(out, v, zone)
+	}
+	return out
+}
+
+// forget takes from what a journal comes to what is deleted of it.
+func (r *retained) forget(key ingest.Key, want folded) {
+	for seq := range want.rows {
+		if seq <= r.floors[key] {
+			delete(want.rows, seq)
+			delete(want.bad, seq)
+		}
+	}
+	for seq := range r.visits[key] {
+		delete(want.visits, seq)
+	}
+}
+
+// visitsAndFloors reads the visits that are kept, and where the records begin that
+// are.
+func visitsAndFloors(ctx context.Context, store verify.Store) (map[ingest.Key]map[feedback.Seq]visit.Visit, map[ingest.Key]feedback.Seq, error) {
+	visits, floors := make(map[ingest.Key]map[feedback.Seq]visit.Visit), make(map[ingest.Key]feedback.Seq)
+	err := store.Snapshot(ctx, func(r verify.Reader) error {
+		sources, err := r.Sources(ctx)
+		if err != nil {
+			return err
+		}
+		for _, s := range sources {
+			list, err := r.Visits(ctx, s.Key)
+			if err != nil {
+				return err
+			}
+			visits[s.Key] = make(map[feedback.Seq]visit.Visit)
+			for _, v := range list {
+				visits[s.Key][v.Seq] = v
+			}
+			err = r.Rows(ctx, s.Key, func(row ingest.Row) error {
+				if row.State != nil {
+					floors[s.Key] = row.Seq
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return visits, floors, err
+}
