@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"sourire/hub/ingest"
@@ -16,6 +17,7 @@ import (
 // store before and after: the visits as they counted then, and where they count
 // since.
 type retained struct {
+	site   feedback.SiteID // of which alone it tells; "": of all
 	floors map[ingest.Key]feedback.Seq
 	visits map[ingest.Key]map[feedback.Seq]visit.Visit
 	quick  []visit.Visit // count in cells
@@ -49,7 +51,7 @@ func (r *retained) look(ctx context.Context, store IngestStore, before map[inges
 	r.floors = floors
 	for key, visits := range before {
 		for seq, v := range visits {
-			if _, ok := after[key][seq]; ok {
+			if _, ok := after[key][seq]; ok || r.site != "" && v.Asked.Site != r.site {
 				continue
 			}
 			if r.visits[key] == nil {
@@ -75,6 +77,26 @@ func (r *retained) look(ctx context.Context, store IngestStore, before map[inges
 		}
 	}
 	return nil
+}
+
+// differs says how the visits that are kept of a journal and those that were
+// deleted differ from those of a fold, "" when they do not. A clock that became known
+// later has dated only those that were kept.
+func (r *retained) differs(key ingest.Key, kept, want map[feedback.Seq]visit.Visit) string {
+	for seq, w := range want {
+		have, ok := kept[seq]
+		if gone, was := r.visits[key][seq]; was && !ok {
+			w.At, w.Within, w.Aside = gone.At, gone.Within, gone.Aside
+			have, ok = gone, true
+		}
+		if !ok || have != w {
+			return fmt.Sprintf("%v: got visit %+v, in one delivery %+v, floor %d", key, have, w, r.floors[key])
+		}
+	}
+	if got := len(kept) + len(r.visits[key]); got != len(want) {
+		return fmt.Sprintf("%v: got %d visits kept and %d deleted, in one delivery %d, floor %d", key, len(kept), len(r.visits[key]), len(want), r.floors[key])
+	}
+	return ""
 }
 
 // cells returns what visits count that are deleted.

@@ -62,7 +62,7 @@ func retentionCases() []ingestCase {
 		{"records go, numbers stay", recordsGo},
 		{"quarters go, days stay", quartersGo},
 		{"days go", func(b *bench) {
-			d := aged(b)
+			d := oldKiosk(b)
 			b.now = b.now.Add(400 * oneDay)
 			got := b.retain(days(30, 60, 90))
 			b.deletes(got, upkeep.Deleted{upkeep.Records: 33, upkeep.Visits: 29, upkeep.Quarters: 3, upkeep.DayRows: 1})
@@ -71,7 +71,7 @@ func retentionCases() []ingestCase {
 			b.rebuild(b.store)
 		}},
 		{"forever", func(b *bench) {
-			aged(b)
+			oldKiosk(b)
 			b.now = b.now.Add(4000 * oneDay)
 			b.deletes(b.retain(upkeep.Keep{}), nil)
 			b.deletes(b.retain(upkeep.Keep{Records: upkeep.Months(200), Quarters: upkeep.Months(200)}), nil)
@@ -112,7 +112,7 @@ func retentionCases() []ingestCase {
 		{"comments", commentsGo},
 		{"refused payloads", refusedGo},
 		{"a superseded hub deletes nothing", func(b *bench) {
-			aged(b)
+			oldKiosk(b)
 			b.now = b.now.Add(60 * oneDay)
 			old := b.retention(days(30, 30, 30))
 			b.takeOver()
@@ -132,7 +132,7 @@ func retentionCases() []ingestCase {
 		}},
 		{"a restored copy goes on", retainedCopy},
 		{"zones that change", func(b *bench) {
-			d := aged(b)
+			d := oldKiosk(b)
 			b.now = b.now.Add(40 * oneDay)
 			b.retain(days(30, 30, 0))
 			for _, zone := range []string{"Pacific/Kiritimati", "America/Sao_Paulo", "UTC"} {
@@ -147,8 +147,8 @@ func retentionCases() []ingestCase {
 	}
 }
 
-// aged is a kiosk with 30 presses, minutes apart, that are stored.
-func aged(b *bench) *device {
+// oldKiosk is a kiosk with 30 presses, minutes apart, that are stored.
+func oldKiosk(b *bench) *device {
 	d := b.kiosk("k1", 30)
 	b.send(d, 1, 20, 20)
 	b.send(d, 21, 33, 33)
@@ -179,7 +179,7 @@ func recordsGo(b *bench) {
 }
 
 func quartersGo(b *bench) {
-	d := aged(b)
+	d := oldKiosk(b)
 	b.now = b.now.Add(40 * oneDay)
 	d.presses(5)
 	b.send(d, 34, 36, 36) // pressed with the others, and kept
@@ -195,7 +195,7 @@ func quartersGo(b *bench) {
 }
 
 func latePress(b *bench) {
-	d, late := aged(b), b.kiosk("k2", 10)
+	d, late := oldKiosk(b), b.kiosk("k2", 10)
 	b.now = b.now.Add(500 * oneDay)
 	b.retain(days(30, 60, 90))
 	b.send(late, 1, 13, 13)
@@ -280,7 +280,7 @@ func gapsBelowFloor(b *bench) {
 }
 
 func leftAlone(b *bench) {
-	d := aged(b)
+	d := oldKiosk(b)
 	b.now = b.now.Add(60 * oneDay)
 	b.db.Age(b, d.key())
 	b.deletes(b.retain(days(30, 60, 0)), nil)
@@ -291,7 +291,7 @@ func leftAlone(b *bench) {
 
 // replayOutrun lets retention come between what a replay reads and what it writes.
 func replayOutrun(b *bench) {
-	d := aged(b)
+	d := oldKiosk(b)
 	b.now = b.now.Add(60 * oneDay)
 	key := d.key()
 	_, err := b.ingester.Replay(b.Context(), outrunning{b.store, func() { b.retain(days(30, 60, 0)) }}, key, "v")
@@ -307,7 +307,7 @@ func replayOutrun(b *bench) {
 }
 
 func unproved(b *bench) {
-	d, other := aged(b), b.kiosk("k2", 5)
+	d, other := oldKiosk(b), b.kiosk("k2", 5)
 	b.send(other, 1, 8, 8)
 	b.db.Exec(b, `UPDATE record SET body = (SELECT body FROM record r WHERE r.seq = 9 AND r.source = record.source) WHERE seq = 10`)
 	b.now = b.now.Add(60 * oneDay)
@@ -369,7 +369,7 @@ func commentsGo(b *bench) {
 }
 
 func refusedGo(b *bench) {
-	d := aged(b)
+	d := oldKiosk(b)
 	c := d.clone(10)
 	c.add(feedback.Test{})
 	c.presses(40)
@@ -410,7 +410,7 @@ func retainedCopy(b *bench) {
 }
 
 func auditLog(b *bench) {
-	aged(b)
+	oldKiosk(b)
 	entries := func() []audit.Entry { return must(b.store.Entries(b.Context(), 0, 100))(b) }
 	b.retain(days(100, 100, 0))
 	b.retain(days(100, 100, 0))
