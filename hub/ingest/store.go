@@ -99,6 +99,9 @@ const (
 	// GapBad: these records say nothing, and the quarantine of the kiosk is
 	// full.
 	GapBad = "bad"
+	// GapDeleted: these records were deleted after their period, where they were
+	// exported from.
+	GapDeleted = "deleted"
 	// GapClosed: a new epoch began and these were heard of, but never came. It
 	// is trimmed when they come after all.
 	GapClosed = "closed"

@@ -78,7 +78,7 @@ func Start(tb testing.TB, settings ...string) *Server {
 	if err := s.beSomebody(); err != nil {
 		tb.Fatal(err)
 	}
-	init := s.command("initdb", "-D", s.data(), "-U", superuser, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
+	init := s.command("initdb", "-D", s.Data(), "-U", superuser, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
 	if out, err := init.CombinedOutput(); err != nil {
 		tb.Fatalf("postgrestest: initdb: %v\n%s", err, out)
 	}
@@ -89,7 +89,8 @@ func Start(tb testing.TB, settings ...string) *Server {
 	return s
 }
 
-func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+// Data returns the folder of the cluster.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
 
 // beSomebody finds who the server can run as, and gives the folder to them.
 func (s *Server) beSomebody() error {
@@ -133,7 +134,7 @@ func (s *Server) Configure(settings ...string) {
 		"fsync = on", "full_page_writes = on", "synchronous_commit = on",
 		"log_min_messages = warning", "log_line_prefix = '%m %p '",
 	}, settings...)
-	if err := os.WriteFile(filepath.Join(s.data(), "postgresql.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Data(), "postgresql.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		s.tb.Fatal(err)
 	}
 }
@@ -143,7 +144,7 @@ func (s *Server) Configure(settings ...string) {
 func (s *Server) Admit(lines ...string) {
 	s.tb.Helper()
 	lines = append(lines, "local all "+superuser+" trust")
-	if err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Data(), "pg_hba.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		s.tb.Fatal(err)
 	}
 	s.Reload()
@@ -276,7 +277,7 @@ const ready = "database system is ready to accept connections"
 // start runs the program and returns when it lets people in.
 func (s *Server) start() error {
 	before := strings.Count(s.log.String(), ready)
-	cmd := s.command("postgres", "-D", s.data())
+	cmd := s.command("postgres", "-D", s.Data())
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	if err := cmd.Start(); err != nil {
 		return err

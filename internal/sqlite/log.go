@@ -10,7 +10,7 @@ import (
 const (
 	emptyWait  = 20 * time.Millisecond
 	emptyEvery = 250 * time.Millisecond
-	emptyFor   = 10 * time.Second
+	emptyFor   = 3 * time.Second
 )
 
 // EmptyLog copies the log back into the file and cuts it to nothing, so that it

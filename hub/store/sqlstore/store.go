@@ -75,6 +75,12 @@ func (s *Store) TakeOver(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
+// Term returns the term under which the store is written now.
+func (s *Store) Term(ctx context.Context) (n int64, err error) {
+	err = s.d.reader().QueryRowContext(ctx, "SELECT n FROM term").Scan(&n)
+	return n, err
+}
+
 // askedID returns the row of what was asked, made in tx when it is new.
 func (s *Store) askedID(ctx context.Context, tx *tx, a feedback.Asked, made fresh) (int64, error) {
 	s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sourire/hub/archive"
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
 	"sourire/hub/upkeep"
@@ -164,4 +165,37 @@ func visitsAndFloors(ctx context.Context, store verify.Store) (map[ingest.Key]ma
 		return nil
 	})
 	return visits, floors, err
+}
+
+// exportRetained takes a store of which the oldest is deleted into an empty one: that
+// has what is kept, says of the rest that it was deleted, and goes on.
+func exportRetained(b *bench, to ArchiveStore) {
+	b.Helper()
+	d := b.kiosk("k1", 40)
+	b.send(d, 1, 20, 20)
+	all := b.kiosk("k2", 5)
+	b.send(all, 1, 8, 8)
+	b.now = b.now.Add(40 * oneDay)
+	b.send(d, 21, 40, 40)
+	b.retain(days(30, 60, 0))
+	first := b.now.Format(time.DateOnly)
+	e := trip{tester: b.T, dir: b.TempDir()}
+	m := e.export(archiveStore(b.T, b.store), "first")
+	if m.Counts.Deleted != 28 || m.Counts.Records != 20 || len(m.Problems) != 0 || m.CompleteFrom < first {
+		b.Errorf("got %+v, want 28 records deleted and it complete from %s on", m, first)
+	}
+	for _, f := range e.take("first", to).Journals {
+		if f.Verdict == archive.Forked || f.Differs != "" {
+			b.Errorf("got %+v", f)
+		}
+	}
+	report, err := verify.Run(b.Context(), to, "", nil)
+	if err != nil || !report.OK() || len(report.Findings) != 2 || report.Findings[0].Lost != 20 || report.Findings[0].Presses != 20 {
+		b.Errorf("got %+v, %v", report, err)
+	}
+	g := Ingester(b, to, func() time.Time { return b.now })
+	o := g.Ingest(b.Context(), []ingest.Batch{d.batch(1, d.last()), all.batch(1, 8)})
+	if o[0].Err != nil || o[0].Ack.Through != d.last() || o[0].Stored != 3 || o[1].Stored != 0 || o[1].Ack.Refused != "" {
+		b.Errorf("got %+v, want the kiosks to go on", o)
+	}
 }
