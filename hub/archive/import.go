@@ -399,9 +399,7 @@ func (im *importer) compare(ctx context.Context) error {
 	}
 	gaps, deleted := make(map[ingest.Key][]ingest.Gap), make(map[ingest.Key]feedback.Seq)
 	for _, s := range im.a.sources {
-		if deleted[s.key()] = s.Deleted; s.Deleted > 0 {
-			gaps[s.key()] = []ingest.Gap{{First: 1, Last: s.Deleted, Why: ingest.GapDeleted}}
-		}
+		deleted[s.key()] = s.Deleted
 	}
 	err = readLines(im.a, fileGaps, func(l *gapLine) error {
 		key := ingest.Key{Kiosk: l.Kiosk, Epoch: l.Epoch}

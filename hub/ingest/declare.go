@@ -15,7 +15,8 @@ type Loss struct {
 	Gap
 	Hash feedback.Hash
 	// Of a journal whose oldest records were deleted after their period: what its
-	// first said, and the fold behind them.
+	// first said, and the fold behind them. It then begins at that floor; where some
+	// of those records are here, the others are lost.
 	Began feedback.EpochBegan
 	State *visit.State
 }
@@ -53,6 +54,8 @@ func (g *Ingester) Declare(ctx context.Context, key Key, loss Loss) (Outcome, er
 	if loss.State != nil && loss.First == 1 {
 		var kept visit.Effects
 		c.State = loss.State.Clone()
+		c.Begins = &Floor{Point: end, State: c.State.Clone()}
+		c.Gaps, c.Anchors = nil, nil
 		c.State.Resume(&kept)
 		c.Visits = kept.Changes()
 		for _, v := range c.Visits {

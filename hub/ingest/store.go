@@ -126,6 +126,9 @@ type Change struct {
 	// made, less what their children repeat.
 	Began  *feedback.EpochBegan
 	State  visit.State
+	// Begins is set when the journal appears without its oldest records, which were
+	// deleted after their period in the store that it comes from: it is its floor.
+	Begins *Floor
 	Visits []visit.Change
 	Cells  rollup.Delta
 

@@ -362,6 +362,11 @@ func (s *Store) beside(ctx context.Context, tx *tx, source int64, closed bool, c
 			return err
 		}
 	}
+	if c.Begins != nil {
+		if err := putFloor(ctx, tx, source, c.Begins); err != nil {
+			return err
+		}
+	}
 	if c.Began != nil {
 		return epochBegan(ctx, tx, source, c)
 	}

@@ -36,13 +36,14 @@ func (g *guestbook) fill(t *testing.T, s *sqlstore.Store) {
 	now := time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
 	ingester := ingest.New(s, ingest.Options{StoreID: "s", Term: term, Now: func() time.Time { return now }})
 	r := rand.New(rand.NewPCG(1, 2))
-	const kiosks, rounds = 20, 40
+	const kiosks, rounds = 60, 100 // as many as it takes for a copy to be left behind
 	var books [kiosks]wire.Batch
 	for round := range rounds {
 		if round == rounds/2 {
 			now = now.AddDate(0, 0, 60)
 			g.at = now
 		}
+		var batches []ingest.Batch
 		for _, k := range r.Perm(kiosks) {
 			b := &books[k]
 			if round == 0 {
@@ -54,9 +55,7 @@ func (g *guestbook) fill(t *testing.T, s *sqlstore.Store) {
 			body := wire.AppendRecord(nil, feedback.Record{Stamp: feedback.Stamp{Boot: 9, Since: 1_000_000_000 + r.Int64N(1e12)}, Fact: feedback.Comment{Press: 4, Digest: text.Digest()}})
 			b.Records, b.Texts = append(b.Records, body), []wire.Text{text}
 			b.Next++
-			if o := ingester.Ingest(t.Context(), []ingest.Batch{{Kiosk: feedback.KioskID(fmt.Sprint("k", k)), Batch: *b}})[0]; o.Err != nil || o.Ack.Refused != "" || o.Ack.Through != b.Last() {
-				t.Fatalf("got %+v", o)
-			}
+			batches = append(batches, ingest.Batch{Kiosk: feedback.KioskID(fmt.Sprint("k", k)), Batch: *b})
 			h := b.Before
 			for _, x := range b.Records {
 				h = h.Next(x)
@@ -66,6 +65,11 @@ func (g *guestbook) fill(t *testing.T, s *sqlstore.Store) {
 				g.old = append(g.old, text.Text, string(body))
 			} else {
 				g.young = append(g.young, text.Text, string(body))
+			}
+		}
+		for i, o := range ingester.Ingest(t.Context(), batches) {
+			if o.Err != nil || o.Ack.Refused != "" || o.Ack.Through != batches[i].Last() {
+				t.Fatalf("got %+v", o)
 			}
 		}
 	}

@@ -190,7 +190,7 @@ func exportRetained(b *bench, to ArchiveStore) {
 		}
 	}
 	report, err := verify.Run(b.Context(), to, "", nil)
-	if err != nil || !report.OK() || len(report.Findings) != 2 || report.Findings[0].Lost != 20 || report.Findings[0].Presses != 20 {
+	if err != nil || !report.OK() || len(report.Findings) != 2 || report.Findings[0].Deleted != 20 || report.Findings[0].Presses != 20 {
 		b.Errorf("got %+v, %v", report, err)
 	}
 	g := Ingester(b, to, func() time.Time { return b.now })
