@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"sourire/hub/ingest"
+	"sourire/hub/insight"
 	"sourire/hub/rollup"
+	"sourire/hub/site"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/upkeep"
 	"sourire/hub/verify"
@@ -237,4 +239,49 @@ func behindPostgres(t *testing.T, address string) *sql.DB {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	return db
+}
+
+// Days whose quarters are gone are shown as well while days stand in another zone
+// than is wanted, which is when they are summed up from cells.
+func TestStore_Read_settledDays(t *testing.T) {
+	now := time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
+	s := openStore(t, filepath.Join(t.TempDir(), "hub.db"))
+	term, err := s.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := now
+	g := ingest.New(s, ingest.Options{StoreID: "s", Term: term, Now: func() time.Time { return clock }})
+	take := func(kiosk feedback.KioskID) {
+		t.Helper()
+		if o := g.Ingest(t.Context(), []ingest.Batch{batchOf(kiosk, now, 20)})[0]; o.Err != nil {
+			t.Fatal(o.Err)
+		}
+	}
+	take("k1")
+	clock = now.AddDate(0, 0, 60)
+	take("k2") // late, and kept
+	if d, err := strict(s, term, clock).Once(t.Context()); err != nil || d[upkeep.Quarters] != 1 {
+		t.Fatalf("got %v, %v", d, err)
+	}
+	for _, zone := range []string{"UTC", "Europe/Paris"} { // days stand in UTC
+		at, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lyon := site.Site{ID: "lyon", Zone: at}
+		answers, err := s.Read(t.Context(), insight.Question{Site: lyon, Last: lyon.Today(now), Days: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var presses int64
+		for _, d := range answers[0].Days {
+			if presses += d.Cell.Presses; d.Day != 2 {
+				t.Errorf("in %s: got %+v, want it on the last day", zone, d)
+			}
+		}
+		if presses != 40 {
+			t.Errorf("in %s: got %d presses, want 40", zone, presses)
+		}
+	}
 }
