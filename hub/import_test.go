@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 
 func TestCommand(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"age": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(age(ts.MkAbs("sourire-hub-data/hub.db"), args[0])) },
+		"age": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(age(ts.MkAbs("sourire-hub-data/hub.db"), args[0]))
+		},
 	}})
 }
 

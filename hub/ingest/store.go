@@ -124,8 +124,8 @@ type Change struct {
 	// store closes the kiosk's other epochs, and this one when its child is
 	// there already, with gaps from their marks to what is known to have been
 	// made, less what their children repeat.
-	Began  *feedback.EpochBegan
-	State  visit.State
+	Began *feedback.EpochBegan
+	State visit.State
 	// Begins is set when the journal appears without its oldest records, which were
 	// deleted after their period in the store that it comes from: it is its floor.
 	Begins *Floor

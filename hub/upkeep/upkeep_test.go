@@ -144,15 +144,15 @@ func TestUpkeep_Run(t *testing.T) {
 		if d.days != 1 {
 			t.Errorf("got %d runs at once, want 1", d.days)
 		}
-		time.Sleep(10*24*time.Hour + 12*time.Hour) // a fake clock
+		time.Sleep(10*24*time.Hour + 12*time.Hour) // not synchronisation: days pass on a fake clock
 		synctest.Wait()
 		if d.days < 10 || d.days > 12 {
 			t.Errorf("got %d runs in ten days and a half, want about 11", d.days)
 		}
 		d.fails = errors.New("the disk is full")
-		time.Sleep(25 * time.Hour)
+		time.Sleep(25 * time.Hour) // not synchronisation: a day passes
 		before := d.days
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // not synchronisation: an hour passes
 		synctest.Wait()
 		if d.days < before+5 {
 			t.Errorf("got %d runs in an hour after a failure, want six", d.days-before)

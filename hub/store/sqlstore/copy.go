@@ -251,7 +251,7 @@ type moment struct{ tx *tx }
 
 // Snapshot implements verify.Store.
 func (m moment) Snapshot(_ context.Context, read func(verify.Reader) error) error {
-	return read(snapshot{m.tx})
+	return read(snapshot(m))
 }
 
 // copying is a copy that is being made.

@@ -373,7 +373,7 @@ func (s *Store) deleteDays(ctx context.Context, tx *tx, before time.Time) (upkee
 	return upkeep.Deleted{upkeep.DayRows: n}, nil
 }
 
-// countsNothing is the condition that a row of counts counts nothing.
+// countsNothing is the condition that a row holds nothing but zeros.
 func countsNothing() string { return strings.Join(cellColumns(), " = 0 AND ") + " = 0" }
 
 // tallyDeleted adds what a step deleted to what the run has.
