@@ -241,7 +241,8 @@ func (s *Store) settleVisits(ctx context.Context, tx *tx, source int64, floor *i
 }
 
 // deleteRecords deletes the records of runs, which are a journal's oldest, and what
-// lies beside them.
+// lies beside them. An ingester that remembers how much of a kiosk lies in
+// quarantine goes on with more than there is: that only bounds what it keeps.
 func deleteRecords(ctx context.Context, tx *tx, source int64, runs []run, d upkeep.Deleted) error {
 	through := int64(runs[len(runs)-1].through)
 	for _, r := range runs {

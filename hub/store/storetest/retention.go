@@ -144,6 +144,33 @@ func retentionCases() []ingestCase {
 			b.send(d, 34, 33, 33)
 		}},
 		{"the audit log", auditLog},
+		{"what is wrong with what is settled is found", wrongSettled},
+	}
+}
+
+// wrongSettled spoils what is kept of what is deleted: verify finds each.
+func wrongSettled(b *bench) {
+	late, d := b.kiosk("k2", 2), oldKiosk(b)
+	b.now = b.now.Add(40 * oneDay)
+	b.send(late, 1, 5, 5)
+	b.retain(days(30, 30, 0))
+	d.presses(3)
+	b.send(d, 34, 36, 36)
+	b.now = b.now.Add(40 * oneDay)
+	b.retain(days(30, 400, 0))
+	for _, c := range []struct{ spoil, mend string }{
+		{"UPDATE settled SET presses = presses + 1", "UPDATE settled SET presses = presses - 1"},
+		{"UPDATE settled_day SET s1 = s1 + 1, presses = presses + 1", "UPDATE settled_day SET s1 = s1 - 1, presses = presses - 1"},
+		{"UPDATE settled_day SET day = day + 1", "UPDATE settled_day SET day = day - 1"},
+		{"UPDATE floor SET seq = seq - 1", "UPDATE floor SET seq = seq + 1"},
+		{"UPDATE floor SET source = -source", "UPDATE floor SET source = -source"},
+	} {
+		b.db.Exec(b, c.spoil)
+		report, err := verify.Run(b.Context(), b.store, "", nil)
+		if err != nil || report.OK() {
+			b.Errorf("%s: got %v and no problem from verify", c.spoil, err)
+		}
+		b.db.Exec(b, c.mend)
 	}
 }
 
