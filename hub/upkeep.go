@@ -51,7 +51,11 @@ func (cmd *upkeepCmd) Run(c *console) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Out, "upkeep: %s\nupkeep: would delete %s; nothing was deleted\n", s.Keep, due)
+		if due.None() {
+			fmt.Fprintf(c.Out, "upkeep: %s\nupkeep: nothing is over its period\n", s.Keep)
+			return nil
+		}
+		fmt.Fprintf(c.Out, "upkeep: %s\nupkeep: it would delete up to %s; nothing was deleted\n", s.Keep, due)
 		return nil
 	}
 	return deleteNow(ctx, c, store, s.Keep)

@@ -15,7 +15,7 @@
 //	record, quarantine,    what kiosks recorded, by the day of its storing, oldest
 //	checkpoint, visit      first and journal by journal: records
 //	cell, settled          quarters of an hour: quarters, and as long as records of
-//	                       their visits are kept
+//	                       their visits are kept; visits without a date: forever
 //	day, settled_day       days: days, and as long as cells of theirs are kept
 //	retention              the run that goes on
 //	source, floor, gap,    forever, for they are what keeps a repeat from being

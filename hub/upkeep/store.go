@@ -99,7 +99,8 @@ type Store interface {
 	// as far as it can be without keeping presses waiting, and says in a sentence
 	// what it must leave; "" when nothing.
 	Erase(ctx context.Context) (left string, err error)
-	// Due counts what a run would delete now.
+	// Due counts what a run would delete now, or somewhat more: visits that may
+	// still change are kept, and so are their cells.
 	Due(ctx context.Context, l Limits) (Deleted, error)
 	// NoteKeep writes into the audit log that the periods are others than when it
 	// was called last, if they are.

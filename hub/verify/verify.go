@@ -8,7 +8,9 @@
 //
 // The recount goes the way of hub/ingest (wire.DecodeRecord, visit.State.Step,
 // rollup.Delta) but from the first record that is kept, alone and in one piece: whatever
-// depended on splits, repeats or restarts would differ. [Compare] holds the
+// depended on splits, repeats or restarts would differ. Where the oldest records of
+// a journal were deleted (hub/upkeep) it begins at the floor, with the hash and the
+// fold that are kept there, and what deleted visits counted is added to the recount. [Compare] holds the
 // records against a ledger of what must have arrived, where there is one.
 package verify
 
