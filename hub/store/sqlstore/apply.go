@@ -21,6 +21,7 @@ import (
 func (s *Store) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
 	errs, err := s.applyBy(ctx, term, changes, s.together)
 	if s.d.constraint(err) {
+		s.doubtMonths()
 		errs, err = s.applyBy(ctx, term, changes, s.apart)
 	}
 	return errs, err

@@ -141,6 +141,14 @@ func (s *Store) forget() {
 	s.asked, s.sources, s.months, s.zones = nil, nil, nil, zones{}
 }
 
+// doubtMonths forgets which months have room: another process may have dropped one
+// that was empty, and the hub's clock been set back into it.
+func (s *Store) doubtMonths() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.months = nil
+}
+
 // month is one of UTC, in which records are stored: months since the year 0.
 type month int
 
