@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,9 +69,22 @@ func TestKeep_Check(t *testing.T) {
 
 // diary is a store that notes what it is asked.
 type diary struct {
+	mu    sync.Mutex
 	asked []string
 	fails error // of records
 	days  int   // runs
+}
+
+func (d *diary) runs() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.days
+}
+
+func (d *diary) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fails = err
 }
 
 func (d *diary) note(what string) { d.asked = append(d.asked, what) }
@@ -80,6 +94,8 @@ func (d *diary) Aged(context.Context, upkeep.Limits) ([]ingest.Key, error) {
 }
 
 func (d *diary) Delete(_ context.Context, o upkeep.Order) (upkeep.Deleted, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	what := string(o.What)
 	if o.What == upkeep.Records {
 		what += " of " + string(o.Journal.Kiosk)
@@ -94,6 +110,8 @@ func (d *diary) Delete(_ context.Context, o upkeep.Order) (upkeep.Deleted, bool,
 }
 
 func (d *diary) Finish(context.Context, int64, string, time.Time) (upkeep.Deleted, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.note("finish")
 	d.days++
 	return upkeep.Deleted{upkeep.Comments: 1}, nil
@@ -141,21 +159,21 @@ func TestUpkeep_Run(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- run(d).Run(ctx) }()
 		synctest.Wait()
-		if d.days != 1 {
-			t.Errorf("got %d runs at once, want 1", d.days)
+		if d.runs() != 1 {
+			t.Errorf("got %d runs at once, want 1", d.runs())
 		}
 		time.Sleep(10*24*time.Hour + 12*time.Hour) // not synchronisation: days pass on a fake clock
 		synctest.Wait()
-		if d.days < 10 || d.days > 12 {
-			t.Errorf("got %d runs in ten days and a half, want about 11", d.days)
+		if d.runs() < 10 || d.runs() > 12 {
+			t.Errorf("got %d runs in ten days and a half, want about 11", d.runs())
 		}
-		d.fails = errors.New("the disk is full")
+		d.fail(errors.New("the disk is full"))
 		time.Sleep(25 * time.Hour) // not synchronisation: a day passes
-		before := d.days
+		before := d.runs()
 		time.Sleep(time.Hour) // not synchronisation: an hour passes
 		synctest.Wait()
-		if d.days < before+5 {
-			t.Errorf("got %d runs in an hour after a failure, want six", d.days-before)
+		if d.runs() < before+5 {
+			t.Errorf("got %d runs in an hour after a failure, want six", d.runs()-before)
 		}
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
