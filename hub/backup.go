@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"sourire/hub/app"
@@ -36,7 +37,7 @@ func (cmd *backupCmd) Run(c *console) error {
 	}
 	defer store.Close()
 	show := newBar(c.Err)
-	taken, err := backup.Take(ctx, store, cmd.File, backup.Options{Program: run.Version(), NoVerify: cmd.NoVerify, Progress: show.progress})
+	taken, err := backup.Take(ctx, store, cmd.File, backup.Options{Program: run.Version(), Keep: &s.Keep, NoVerify: cmd.NoVerify, Progress: show.progress})
 	show.end()
 	if errors.Is(err, fs.ErrExist) {
 		return command.Usage(err)
@@ -51,6 +52,7 @@ func (cmd *backupCmd) Run(c *console) error {
 		how = "BUT SOMETHING IN IT DOES NOT AGREE, as in the store itself: sourire-hub verify says what"
 	}
 	fmt.Fprintf(c.Out, "backup: %s, %s, of %s; %s; %s\n", cmd.File, bytesText(taken.Bytes), taken.TakenAt.Local().Format("2006-01-02 15:04:05 -0700"), contents(&taken.Manifest), how)
+	fmt.Fprintf(c.Out, "backup: %s\n", holds(&taken.Manifest))
 	if taken.Verified && !taken.Report.OK() {
 		return command.ErrFound
 	}
@@ -61,6 +63,27 @@ func (cmd *backupCmd) Run(c *console) error {
 func contents(m *sqlstore.Manifest) string {
 	return fmt.Sprintf("store %s term %d with %d records of %d journals, %d visits, %d comments",
 		m.Store, m.Term, m.Rows["record"]+m.Rows["quarantine"], m.Rows["source"], m.Rows["visit"], m.Rows["comment"])
+}
+
+// holds says what a backup goes on holding, whatever the hub deletes.
+func holds(m *sqlstore.Manifest) string {
+	var parts []string
+	for _, p := range []struct {
+		what string
+		at   time.Time
+	}{{"comments", m.Oldest.Comment}, {"records", m.Oldest.Record}, {"quarters of an hour", m.Oldest.Quarter}, {"days", m.Oldest.Day}} {
+		if !p.at.IsZero() {
+			parts = append(parts, p.what+" from "+p.at.Format(time.DateOnly)+" on")
+		}
+	}
+	text := "it holds " + strings.Join(parts, ", ")
+	if len(parts) == 0 {
+		text = "it holds no press"
+	}
+	if m.Keep != nil {
+		text += "; the hub kept " + m.Keep.String()
+	}
+	return text
 }
 
 // received counts the records of a report.

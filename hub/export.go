@@ -46,6 +46,9 @@ func (cmd *exportCmd) Run(c *console) error {
 	n := m.Counts
 	fmt.Fprintf(c.Out, "export: %d records of %d journals, %d of them in quarantine, %d declared lost; %d presses in %d visits, %d counted; %d comments; in %s\n",
 		n.Records, n.Journals, n.Quarantined, n.Lost, n.Presses, n.Visits, n.Counted, n.Comments, cmd.Folder)
+	if m.CompleteFrom != "" {
+		fmt.Fprintf(c.Out, "export: complete from %s on: before, %d records were deleted after their period\n", m.CompleteFrom, n.Deleted)
+	}
 	if len(m.Problems) > 0 {
 		for _, p := range m.Problems {
 			fmt.Fprintf(c.Out, "    %s\n", p)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sourire/hub/app"
+	"sourire/internal/sqlite"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +21,28 @@ func TestMain(m *testing.M) {
 }
 
 func TestCommand(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		"age": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(age(ts.MkAbs("sourire-hub-data/hub.db"), args[0]))
+		},
+	}})
+}
+
+// age makes everything in a store older by some days.
+func age(path, days string) (err error) {
+	db, err := sqlite.Open(path, sqlite.Options{MustExist: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for _, statement := range []string{
+		"UPDATE record SET day = day - ?", "UPDATE checkpoint SET day = day - ?", "UPDATE comment SET at = at - 86400000 * ?",
+	} {
+		if _, err := db.Write.Exec(statement, days); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // An export runs beside a serving hub, an import does not.

@@ -35,6 +35,8 @@ func program(args []string, out, errs io.Writer) int {
 		Import  importCmd  `cmd:"" help:"Take an export of a hub in, or a press history of another system (--csv)."`
 		Backup  backupCmd  `cmd:"" help:"Write everything that the store holds into one file, also while the hub runs."`
 		Restore restoreCmd `cmd:"" help:"Put a backup in the place of the store of a hub that does not run."`
+		Upkeep  upkeepCmd  `cmd:"" help:"Delete what is kept no longer, or say what would be, beside the running hub."`
+		Audit   auditCmd   `cmd:"" help:"Print who did what to this hub: periods, deletions."`
 		Copy    copyCmd    `cmd:"" help:"Move the store from a file to PostgreSQL, or back."`
 		Version versionCmd `cmd:"" bare:"" help:"Print the version."`
 		Print   configCmd  `cmd:"" bare:"" name:"config" help:"Print a settings file with each key, its meaning and its default."`

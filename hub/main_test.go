@@ -71,6 +71,8 @@ func TestProgram_refuses(t *testing.T) {
 		"bad site":              {"[[site]]\nid = \"a\"\n[[site]]\nid = \"Bad Site\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: in [[site]] number 2: id: ", "Bad Site"}},
 		"site twice":            {"[[site]]\nid = \"a\"\n[[site]]\nid = \"a\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a is listed twice"}},
 		"site's own zone":       {"[[site]]\nid = \"a\"\nzone = \"Local\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml: [[site]] a: zone \"Local\""}},
+		"bad period":            {"[keep]\ncomments = \"a year\"\n", []string{"serve"}, 2, []string{"sourire-hub.toml", "keep.comments", "90 days"}},
+		"short period":          {"[keep]\nrecords = \"7 days\"\n", []string{"serve"}, 2, []string{"setting keep.records is \"7 days\"", "30 days"}},
 		"folder as settings":    {"", []string{"serve", "--config", "broken"}, 2, []string{"settings file broken is a folder: name the file in it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +137,7 @@ func TestHelp(t *testing.T) {
 
 // What a command does not read its help does not list; the others have an example.
 func TestHelp_commands(t *testing.T) {
-	for command, settings := range map[string]bool{"serve": true, "verify": true, "export": true, "import": true, "version": false, "config": false} {
+	for command, settings := range map[string]bool{"serve": true, "verify": true, "export": true, "import": true, "audit": true, "version": false, "config": false} {
 		status, out, _ := call(t, command, "--help")
 		if got := strings.Contains(out, "SOURIRE_HUB_DATA"); status != 0 || got != settings {
 			t.Errorf("%s: got status %d and settings listed %v, want %v", command, status, got, settings)

@@ -39,6 +39,7 @@ func (cmd *restoreCmd) Run(c *console) error {
 	}
 	if m := r.Manifest; m != nil {
 		fmt.Fprintf(c.Out, "restore: %s was taken at %s by version %s: %s\n", cmd.File, m.TakenAt.Local().Format("2006-01-02 15:04:05 -0700"), m.Program, contents(m))
+		fmt.Fprintf(c.Out, "restore: %s; what is over its period is deleted when the hub is started\n", holds(m))
 	}
 	if r.NeedsKey {
 		fmt.Fprintf(c.Out, "restore: kiosks know the key of the hub that the backup is of: put its file kiosk-key into %s, or give it as [kiosks] key\n", s.Data)

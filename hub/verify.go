@@ -53,6 +53,9 @@ func (cmd *verifyCmd) Run(c *console) error {
 		return err
 	}
 	defer done()
+	if err := cmd.sayBackup(ctx, c, store); err != nil {
+		return err
+	}
 	if err := store.QuickCheck(ctx); err != nil {
 		return err
 	}
@@ -90,6 +93,19 @@ func (cmd *verifyCmd) open(ctx context.Context, s app.Settings) (store *sqlstore
 	return store, func() { _ = store.Close(); _ = os.RemoveAll(dir) }, nil
 }
 
+// sayBackup says what a backup goes on holding.
+func (cmd *verifyCmd) sayBackup(ctx context.Context, c *console, store *sqlstore.Store) error {
+	if cmd.Backup == "" || cmd.Quiet {
+		return nil
+	}
+	m, err := store.Manifest(ctx)
+	if err != nil || m == nil {
+		return err
+	}
+	fmt.Fprintf(c.Out, "%s was taken at %s; %s\n", cmd.Backup, m.TakenAt.Local().Format("2006-01-02 15:04:05 -0700"), holds(m))
+	return nil
+}
+
 // book reads the ledger that was asked for, if any.
 func (cmd *verifyCmd) book() (*ledger.Book, error) {
 	if cmd.Ledger == "" {
@@ -124,10 +140,11 @@ func (cmd *verifyCmd) printComparison(c *console, found verify.Comparison) error
 }
 
 func (cmd *verifyCmd) print(c *console, report verify.Report) error {
-	var made, received, lost, waiting, quarantined int64
+	var made, received, lost, waiting, quarantined, deleted int64
 	for _, f := range report.Findings {
 		made, received, lost = made+f.Made, received+f.Received, lost+f.Lost
 		waiting, quarantined = waiting+f.Waiting(), quarantined+f.Quarantined
+		deleted += f.Deleted
 		if cmd.Quiet && len(f.Problems) == 0 {
 			continue
 		}
@@ -139,7 +156,7 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 		for _, n := range []struct {
 			n    int64
 			what string
-		}{{f.Waiting(), "not delivered yet"}, {f.Lost, "declared lost"}, {f.Quarantined, "in quarantine"}} {
+		}{{f.Waiting(), "not delivered yet"}, {f.Lost, "declared lost"}, {f.Quarantined, "in quarantine"}, {f.Deleted, "deleted after their period"}} {
 			if n.n > 0 {
 				fmt.Fprintf(c.Out, ", %d %s", n.n, n.what)
 			}
@@ -161,6 +178,9 @@ func (cmd *verifyCmd) print(c *console, report verify.Report) error {
 	}
 	if !cmd.Quiet {
 		rollups := "roll-ups equal a recount"
+		if deleted > 0 {
+			rollups = fmt.Sprintf("%d deleted after their period; roll-ups equal what these counted and a recount", deleted)
+		}
 		if cmd.Kiosk != "" {
 			rollups = "roll-ups not compared, for this is one kiosk"
 		}

@@ -4,7 +4,8 @@
 // package. A hub is a value: [New] acquires and rolls back, [App.Run] blocks,
 // two of them live in one test. Parts stop in the reverse order of their start:
 // first the pages, then the link, so that nothing new comes in; then ingest,
-// which finishes the group it has begun; then the pulse, the lease on the place
+// which finishes the group it has begun; then retention, between two of its small
+// transactions; then the pulse, the lease on the place
 // of the hub that ingests, the broker, and last the store, after its users.
 //
 // Several hubs may live on one database and one external broker. One of them

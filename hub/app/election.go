@@ -13,6 +13,7 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/live"
 	"sourire/hub/store/sqlstore"
+	"sourire/hub/upkeep"
 	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/run"
@@ -39,6 +40,7 @@ type reign struct {
 	intake *ingest.Intake
 	fleet  *fleet.Fleet
 	talk   *conversation
+	upkeep *upkeep.Upkeep
 }
 
 // role is what this hub knows of who ingests.
@@ -168,6 +170,9 @@ func (a *App) begin(ctx context.Context, lease *sqlstore.Lease) (*reign, error) 
 		again: make(chan struct{}, 1),
 		self:  wire.Hub{V: wire.Version, Store: id, Term: term, Since: r.since.UnixMilli()},
 	}
+	r.upkeep = upkeep.New(upkeep.Options{
+		Store: a.store, Term: term, Keep: a.o.Settings.Keep, Version: run.Version(), Now: a.o.Now, Log: a.o.Log,
+	})
 	return r, nil
 }
 
@@ -191,6 +196,7 @@ func (r *reign) run(ctx context.Context, log *slog.Logger) error {
 	g.Closer("lease", func() error { r.lease.Release(); return nil })
 	g.Start("election", r.lease.Hold)
 	g.Start("fleet", r.fleet.Run)
+	g.Start("upkeep", r.upkeep.Run)
 	g.Start("ingest", r.intake.Run)
 	g.Start("link", r.talk.run)
 	return g.Wait()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sourire/hub/upkeep"
 	"sourire/internal/feedback"
 )
 
@@ -34,6 +35,7 @@ type Settings struct {
 	Kiosks struct {
 		Key string `toml:"key" help:"Key that kiosks show to the embedded broker. Empty: one is drawn at the first start and kept in the file kiosk-key of the data folder."`
 	} `toml:"kiosks" help:"The kiosks."`
+	Keep  upkeep.Keep    `toml:"keep" help:"How long what is kept, as a number of days or months, or forever. What is older is deleted every day, and the figures of pages stay."`
 	Sites []SiteSettings `toml:"site" help:"One table for each site. A site that is not listed appears at its first press, named by its id."`
 }
 
@@ -51,6 +53,7 @@ func Defaults() Settings {
 	s.Zone = "Europe/Paris"
 	s.Web.Listen = "127.0.0.1:8080"
 	s.Broker.Listen = "127.0.0.1:1883"
+	s.Keep = upkeep.DefaultKeep()
 	return s
 }
 
@@ -73,6 +76,9 @@ func (s Settings) Check() error {
 	}
 	if !isKey(s.Kiosks.Key) {
 		return fmt.Errorf("setting kiosks.key is no key that a kiosk could read from a file: write one line of text without spaces around it")
+	}
+	if err := s.Keep.Check(); err != nil {
+		return err
 	}
 	return s.CheckSites()
 }

@@ -31,6 +31,10 @@ var ErrExists = errors.New("an export never replaces anything")
 // exported.
 var ErrReread = errors.New("the hub is just reading its journals again after an upgrade, export again in a minute")
 
+// ErrDeleting says that records were deleted, for their period was over, while they
+// were exported.
+var ErrDeleting = errors.New("the hub is just deleting records whose period is over, export again in a minute")
+
 // checkEvery records a line of records.jsonl carries the running hash.
 const checkEvery = 500
 
@@ -203,7 +207,10 @@ func (e *exporter) journals(ctx context.Context) (err error) {
 
 func (e *exporter) journal(ctx context.Context, s Source) error {
 	f := newFolder(e.spool.add)
-	at := ingest.Point{}
+	at, err := e.floor(s, f)
+	if err != nil {
+		return err
+	}
 	for at.Through < s.Through {
 		p, err := e.store.Page(ctx, s.Key, at.Through, s.Through)
 		if err != nil {
@@ -211,6 +218,12 @@ func (e *exporter) journal(ctx context.Context, s Source) error {
 		}
 		if p.Rule != s.Rule || p.ReadBy != s.ReadBy {
 			return ErrReread
+		}
+		if p.Floor != s.Floor.Through {
+			return ErrDeleting
+		}
+		if len(p.Rows) > 0 && at == s.Floor.Point {
+			e.completeFrom(s, p.Rows[0].StoredOn)
 		}
 		for _, row := range p.Rows {
 			if at, err = e.row(s, f, at, row); err != nil {
@@ -231,6 +244,38 @@ func (e *exporter) journal(ctx context.Context, s Source) error {
 		return err
 	}
 	return e.spool.each(func(v visit.Visit) error { return e.visit(s.Key, f.dated(v)) })
+}
+
+// floor begins a journal whose oldest records were deleted.
+func (e *exporter) floor(s Source, f *folder) (ingest.Point, error) {
+	low := s.Floor
+	if low.Through == 0 {
+		return ingest.Point{}, nil
+	}
+	f.state = low.State.Clone()
+	f.state.Resume(&f.effects)
+	e.manifest.Counts.Deleted += int64(low.Through)
+	for _, g := range e.cut.Gaps[s.Key] {
+		e.manifest.Counts.Deleted -= int64(max(0, min(g.Last, low.Through)-g.First+1))
+	}
+	if low.Through == s.Through {
+		e.completeFrom(s, s.StoredAt.UTC().AddDate(0, 0, 1))
+	}
+	l := recordLine{
+		Kiosk: s.Key.Kiosk, Epoch: s.Key.Epoch, Seq: low.Through, Day: s.CreatedAt.UTC().Format(day),
+		LostFrom: 1, Why: ingest.GapDeleted, Hash: &low.Hash,
+	}
+	e.line = l.append(e.line[:0], nil)
+	e.records.rows++
+	_, err := e.records.Write(e.line)
+	return low.Point, err
+}
+
+// completeFrom notes the first day of which a journal lacks nothing.
+func (e *exporter) completeFrom(s Source, on time.Time) {
+	if from := on.Format(day); s.Floor.Through > 0 && from > e.manifest.CompleteFrom {
+		e.manifest.CompleteFrom = from
+	}
 }
 
 // row writes a row of a journal and returns where it ends.

@@ -291,7 +291,17 @@ func (f *feed) line(ctx context.Context, l *recordLine, texts *comments) error {
 		if f.finding.Verdict != Added || l.Seq <= f.im.marks[f.place].Through {
 			return nil
 		}
-		_, err := f.im.to.Ingester.Declare(ctx, l.key(), ingest.Loss{Gap: ingest.Gap{First: l.LostFrom, Last: l.Seq, Why: l.Why}, Hash: *l.Hash})
+		loss := ingest.Loss{Gap: ingest.Gap{First: l.LostFrom, Last: l.Seq, Why: l.Why}, Hash: *l.Hash}
+		if s := f.im.a.sources[f.place]; l.Why == ingest.GapDeleted && l.Seq == s.Deleted {
+			loss.State = s.Floor
+			loss.Began = feedback.EpochBegan{ParentLast: s.ParentLast, Again: s.Again}
+			if s.Parent != "" {
+				if err := loss.Began.Parent.UnmarshalText([]byte(s.Parent)); err != nil {
+					return &DamagedError{fileSources, err.Error()}
+				}
+			}
+		}
+		_, err := f.im.to.Ingester.Declare(ctx, l.key(), loss)
 		return err
 	}
 	before := f.at
@@ -387,9 +397,15 @@ func (im *importer) compare(ctx context.Context) error {
 	for _, s := range cut.Sources {
 		here[s.Key] = s
 	}
-	gaps := make(map[ingest.Key][]ingest.Gap)
+	gaps, deleted := make(map[ingest.Key][]ingest.Gap), make(map[ingest.Key]feedback.Seq)
+	for _, s := range im.a.sources {
+		deleted[s.key()] = s.Deleted
+	}
 	err = readLines(im.a, fileGaps, func(l *gapLine) error {
 		key := ingest.Key{Kiosk: l.Kiosk, Epoch: l.Epoch}
+		if l.Last <= deleted[key] {
+			return nil // one with what was deleted
+		}
 		gaps[key] = append(gaps[key], ingest.Gap{First: l.First, Last: l.Last, Why: l.Why})
 		return nil
 	})

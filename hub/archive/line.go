@@ -11,6 +11,7 @@ import (
 
 	"sourire/hub/ingest"
 	"sourire/internal/feedback"
+	"sourire/internal/visit"
 )
 
 // day is how days are written.
@@ -172,6 +173,8 @@ type sourceLine struct {
 	Rule       int              `json:"rule"`
 	CreatedAt  time.Time        `json:"created_at"`
 	StoredAt   time.Time        `json:"stored_at"`
+	Deleted    feedback.Seq     `json:"deleted,omitempty"` // the last record that was deleted after its period
+	Floor      *visit.State     `json:"floor,omitempty"`   // the fold there
 }
 
 func (l sourceLine) key() ingest.Key { return ingest.Key{Kiosk: l.Kiosk, Epoch: l.Epoch} }
@@ -183,6 +186,9 @@ func lineOfSource(s Source) sourceLine {
 	}
 	if s.Parent != 0 {
 		l.Parent = s.Parent.String()
+	}
+	if s.Floor.Through > 0 {
+		l.Deleted, l.Floor = s.Floor.Through, &s.Floor.State
 	}
 	return l
 }

@@ -32,7 +32,10 @@ type Manifest struct {
 	ExportedAt time.Time `json:"exported_at"`
 	Zone       string    `json:"zone"`       // of sites that have none of their own
 	VisitRule  int       `json:"visit_rule"` // by which the visits were derived
-	Counts     Counts    `json:"counts"`
+	// CompleteFrom is the day from which on all records that were stored are here,
+	// "" where none was deleted; before it some were, after their period.
+	CompleteFrom string `json:"complete_from,omitempty"`
+	Counts       Counts `json:"counts"`
 	// Problems are what the records do not prove; empty when all agrees.
 	Problems []string `json:"problems"`
 	Files    []File   `json:"files"`
@@ -43,7 +46,8 @@ type Counts struct {
 	Journals    int64 `json:"journals"`
 	Records     int64 `json:"records"` // those in quarantine among them
 	Quarantined int64 `json:"quarantined"`
-	Lost        int64 `json:"lost"` // records that are declared lost
+	Lost        int64 `json:"lost"`    // records that are declared lost
+	Deleted     int64 `json:"deleted"` // records that were deleted after their period, losses among them not counted
 	Presses     int64 `json:"presses"`
 	Visits      int64 `json:"visits"`
 	Counted     int64 `json:"counted"` // visits that enter the scores
@@ -78,7 +82,8 @@ For programs, one JSON value in each line:
                   record 1 it is zero. "hash" stands at some, to check against.
                   "bad": why it is in quarantine. "lost_from": the records from
                   there up to seq are declared lost, "hash" is what stands after
-                  them. "bytes" (base64) stands instead of "record" where that is
+                  them; with "why":"deleted" they were received
+                  and deleted after their period. "bytes" (base64) stands instead of "record" where that is
                   no line of JSON. "day": the day of storing (UTC).
   comments.jsonl  texts; their records hold SHA-256(salt + text) only
   gaps.jsonl      declared losses

@@ -37,6 +37,7 @@ type Cut struct {
 type Source struct {
 	Key ingest.Key
 	ingest.Point
+	Floor      ingest.Floor // zero where all records are kept
 	Heard      feedback.Seq
 	Closed     bool
 	Parent     feedback.Epoch // 0: none known
@@ -66,6 +67,7 @@ type Refusal struct {
 type Page struct {
 	Rows    []Row
 	Through feedback.Seq // the last record that it covers
+	Floor   feedback.Seq // of the journal when the page was read
 	// Rule and ReadBy are those of the journal when the page was read.
 	Rule   int
 	ReadBy string

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"sourire/hub/store/sqlstore"
+	"sourire/hub/upkeep"
 	"sourire/hub/verify"
 	"sourire/internal/durable"
 	"sourire/internal/migration"
@@ -37,6 +38,7 @@ type Options struct {
 	Program  string // version that makes a backup
 	Now      func() time.Time
 	NoVerify bool
+	Keep     *upkeep.Keep // the periods of the hub, for the manifest
 	// Progress is told what is done at the moment, and how far it is; total is 0
 	// where nobody knows.
 	Progress func(what string, done, total int64)
@@ -84,7 +86,7 @@ func Take(ctx context.Context, s *sqlstore.Store, file string, o Options) (t Tak
 	}
 	defer func() { err = errors.Join(err, p.end()) }()
 	o.progress("writing the file")(0, 0)
-	t.Manifest, err = s.Backup(ctx, p.path, sqlstore.Manifest{TakenAt: o.now().UTC(), Program: o.Program}, o.progress("rows written and read back"))
+	t.Manifest, err = s.Backup(ctx, p.path, sqlstore.Manifest{TakenAt: o.now().UTC(), Program: o.Program, Keep: o.Keep}, o.progress("rows written and read back"))
 	if err != nil {
 		return t, full(file, err)
 	}

@@ -55,7 +55,8 @@ func forked(format string, args ...any) verdict {
 }
 
 // agrees reports whether the running hash at seq is h, as far as the store
-// knows. What lies in a declared gap agrees with everything.
+// knows. What lies in a declared gap agrees with everything, and so does what was
+// deleted after its period: it is a repeat of what was counted.
 func (g *Ingester) agrees(ctx context.Context, key Key, m Mark, seq feedback.Seq, h feedback.Hash) (bool, error) {
 	switch {
 	case seq == 0:
@@ -122,7 +123,13 @@ func (g *Ingester) follow(ctx context.Context, key Key, m Mark, b wire.Batch, ga
 			continue
 		}
 		c.Records = append(c.Records, Record{Seq: seq, Kind: r.Fact.Kind(), Body: body})
-		c.keep(seq, r.Fact, texts)
+		if t, ok := c.keep(seq, r.Fact, texts); ok {
+			at, stored := state.Instant(r.Stamp), c.At.UnixMilli()
+			if at == 0 || at > stored {
+				at = stored
+			}
+			c.Texts = append(c.Texts, Text{t, at})
+		}
 	}
 	c.To = Point{Through: b.Last(), Hash: h}
 	c.State = state
@@ -153,8 +160,9 @@ func (c *Change) lose(at Point) {
 	c.Anchors = append(c.Anchors, at)
 }
 
-// keep takes from a record what is stored beside it.
-func (c *Change) keep(seq feedback.Seq, fact feedback.Fact, texts map[feedback.Seq]wire.Text) {
+// keep takes from a record what is stored beside it, and returns the text that it
+// vouches for, if there is one.
+func (c *Change) keep(seq feedback.Seq, fact feedback.Fact, texts map[feedback.Seq]wire.Text) (t wire.Text, ok bool) {
 	switch f := fact.(type) {
 	case feedback.EpochBegan:
 		if seq == 1 {
@@ -162,11 +170,11 @@ func (c *Change) keep(seq feedback.Seq, fact feedback.Fact, texts map[feedback.S
 		}
 	case feedback.Comment:
 		// A text that is not the one the record vouches for is not kept.
-		if t, ok := texts[seq]; ok && t.Digest() == f.Digest && len([]rune(t.Text)) <= wire.MaxComment {
-			t.Salt = append([]byte{}, t.Salt...) // no salt is an empty one
-			c.Texts = append(c.Texts, t)
-		}
+		t, ok = texts[seq]
+		ok = ok && t.Digest() == f.Digest && len([]rune(t.Text)) <= wire.MaxComment
+		t.Salt = append([]byte{}, t.Salt...) // no salt is an empty one
 	}
+	return t, ok
 }
 
 // redate brings in the stored visits of boots whose offset became known.

@@ -6,6 +6,7 @@ import (
 
 	"sourire/hub/rollup"
 	"sourire/internal/feedback"
+	"sourire/internal/visit"
 )
 
 // Loss is a stretch of a journal that another store has declared lost, and what
@@ -13,6 +14,11 @@ import (
 type Loss struct {
 	Gap
 	Hash feedback.Hash
+	// Of a journal whose oldest records were deleted after their period: what its
+	// first said, and the fold behind them. It then begins at that floor; where some
+	// of those records are here, the others are lost.
+	Began feedback.EpochBegan
+	State *visit.State
 }
 
 // Declare takes over a loss that follows the mark of a journal, as an import of
@@ -43,7 +49,18 @@ func (g *Ingester) Declare(ctx context.Context, key Key, loss Loss) (Outcome, er
 	}
 	c.State.Barrier = true
 	if m.Through == 0 {
-		c.Began = &feedback.EpochBegan{}
+		c.Began = &loss.Began
+	}
+	if loss.State != nil && loss.First == 1 {
+		var kept visit.Effects
+		c.State = loss.State.Clone()
+		c.Begins = &Floor{Point: end, State: c.State.Clone()}
+		c.Gaps, c.Anchors = nil, nil
+		c.State.Resume(&kept)
+		c.Visits = kept.Changes()
+		for _, v := range c.Visits {
+			c.Cells.Add(v)
+		}
 	}
 	errs, err := g.store.Apply(ctx, g.o.Term, []Change{c})
 	if err == nil {

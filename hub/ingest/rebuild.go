@@ -49,7 +49,8 @@ type Rebuilds interface {
 	// NoteRebuild keeps how far a request is, unless another one came since.
 	NoteRebuild(ctx context.Context, r Rebuild) error
 	// Recount reads one snapshot and calls do for everything that was ever
-	// asked: with what its visits count and with its cells.
+	// asked: with what its visits count, those that are deleted too, and with its
+	// cells.
 	Recount(ctx context.Context, do func(Recount) error) error
 	// AddCells adds to both levels of the roll-ups.
 	AddCells(ctx context.Context, term int64, cells rollup.Delta) error

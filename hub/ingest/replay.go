@@ -10,10 +10,12 @@ import (
 )
 
 // Row is a record as it is stored or, with a nil Body, an anchor: a place after
-// a gap where only the hash is known.
+// a gap where only the hash is known. With a State it is the floor of the journal:
+// its records up to there were deleted, and that is the fold at it.
 type Row struct {
 	Seq        feedback.Seq
 	Body       []byte
+	State      *visit.State
 	Bad        bool          // it lies in quarantine
 	Checked    bool          // the store keeps a hash here:
 	Checkpoint feedback.Hash // of the journal after this record
@@ -25,9 +27,10 @@ type Journals interface {
 	// folded, and those with records in quarantine that no program of this
 	// version has tried.
 	Outdated(ctx context.Context, rule int, version string) ([]Key, error)
-	// Journal reads one snapshot of a journal: it calls do for every record in
-	// the order of numbers and for every anchor, and returns its mark and its
-	// visits.
+	// Journal reads one snapshot of a journal: it calls do for its floor, if it
+	// has one, then for every record in the order of numbers and for every anchor,
+	// and returns its mark and the visits that are kept of it: those that the fold
+	// at the floor remembers, and the later.
 	Journal(ctx context.Context, key Key, do func(Row) error) (Mark, []visit.Visit, error)
 }
 
@@ -37,7 +40,7 @@ type Replayed struct {
 	Sites []feedback.SiteID
 }
 
-// Replay reads a journal again from its first record, as this version of the
+// Replay reads a journal again from its first record, or from its floor, as this version of the
 // program understands it: records in quarantine that say something now are
 // stored, those that do not any more go there, and visits and roll-ups become what they would be had they been
 // understood from the first, by new minus old. All of it is one transaction. As
@@ -81,6 +84,11 @@ func (g *Ingester) Replay(ctx context.Context, from Journals, key Key, version s
 
 // reread folds the next row of a journal into the state of c.
 func (g *Ingester) reread(c *Change, row Row, effects *visit.Effects) {
+	if row.State != nil {
+		c.Floor, c.State = row.Seq, row.State.Clone()
+		c.State.Resume(effects)
+		return
+	}
 	if row.Body == nil {
 		c.State.Barrier = true
 		return

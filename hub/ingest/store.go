@@ -18,8 +18,8 @@ type Store interface {
 	// never heard of has a mark with Known false.
 	Marks(ctx context.Context, keys []Key) ([]Mark, error)
 	// HashAt returns the running hash after record seq of a journal. It
-	// reports false when that is not known: seq lies in a declared gap or is
-	// not stored.
+	// reports false when that is not known: seq lies in a declared gap, or
+	// below the floor, or is not stored.
 	HashAt(ctx context.Context, key Key, seq feedback.Seq) (feedback.Hash, bool, error)
 	// VisitsOfBoots returns every stored visit of these boots.
 	VisitsOfBoots(ctx context.Context, key Key, boots []feedback.Boot) ([]visit.Visit, error)
@@ -71,6 +71,13 @@ type Record struct {
 	Body []byte
 }
 
+// Text is the text of a comment, and when it was written, in Unix milliseconds:
+// or stored, where the kiosk's clock is not known.
+type Text struct {
+	wire.Text
+	At int64
+}
+
 // BadRecord is a record that says nothing; it is kept in quarantine under its
 // number.
 type BadRecord struct {
@@ -92,6 +99,9 @@ const (
 	// GapBad: these records say nothing, and the quarantine of the kiosk is
 	// full.
 	GapBad = "bad"
+	// GapDeleted: these records were deleted after their period, where they were
+	// exported from.
+	GapDeleted = "deleted"
 	// GapClosed: a new epoch began and these were heard of, but never came. It
 	// is trimmed when they come after all.
 	GapClosed = "closed"
@@ -105,7 +115,7 @@ type Change struct {
 	Heard    feedback.Seq
 	Records  []Record
 	Bad      []BadRecord
-	Texts    []wire.Text
+	Texts    []Text
 	Gaps     []Gap
 	// Anchors are the ends of the gaps, and the hashes there.
 	Anchors []Point
@@ -114,8 +124,11 @@ type Change struct {
 	// store closes the kiosk's other epochs, and this one when its child is
 	// there already, with gaps from their marks to what is known to have been
 	// made, less what their children repeat.
-	Began  *feedback.EpochBegan
-	State  visit.State
+	Began *feedback.EpochBegan
+	State visit.State
+	// Begins is set when the journal appears without its oldest records, which were
+	// deleted after their period in the store that it comes from: it is its floor.
+	Begins *Floor
 	Visits []visit.Change
 	Cells  rollup.Delta
 
@@ -125,6 +138,9 @@ type Change struct {
 	ReadBy string
 	Freed  []Record
 	Gone   []visit.Visit
+	// Floor is that from which the journal was read again. A replay is ErrStale
+	// when more of its oldest records have been deleted since.
+	Floor feedback.Seq
 }
 
 // Refused is a payload that was refused.

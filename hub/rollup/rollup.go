@@ -108,6 +108,9 @@ func (d Delta) Add(c visit.Change) {
 	}
 }
 
+// Count adds a visit.
+func (d Delta) Count(v visit.Visit) { d.count(v, 1) }
+
 func (d Delta) count(v visit.Visit, sign int64) {
 	key := Key{Asked: v.Asked, Bucket: BucketOf(v.At)}
 	c := d[key]

@@ -24,6 +24,8 @@ type Comparison struct {
 	// the ledger. Of these some had arrived before, and of others the hub
 	// knows itself that they are lost.
 	Lost, LostArrived, LostDeclared int64
+	// Deleted presses were here, and their period is over.
+	Deleted int64
 }
 
 // Absent is a press that must be here and is not.
@@ -52,7 +54,7 @@ func (c Comparison) OK() bool { return len(c.Absent)+len(c.Differ)+len(c.Extra) 
 func (c Comparison) Sentences() []string {
 	var out []string
 	if c.OK() {
-		out = append(out, fmt.Sprintf("all %d presses are here, none missing, doubled or different", c.Must))
+		out = append(out, fmt.Sprintf("all %d presses are here, none missing, doubled or different", c.Must-c.Deleted))
 	} else {
 		out = append(out, fmt.Sprintf("%d of %d presses are here", c.Arrived, c.Must))
 	}
@@ -64,6 +66,9 @@ func (c Comparison) Sentences() []string {
 			}
 		}
 		out = appendExamples(out, cmp.Or(why, "missing"), which)
+	}
+	if c.Deleted > 0 {
+		out = append(out, fmt.Sprintf("%d were here and are deleted, for their period is over", c.Deleted))
 	}
 	var which []string
 	for _, s := range c.Differ {
@@ -117,6 +122,7 @@ type comparer struct {
 	seen    map[ledger.Key]bool // what is stored under them was judged
 	here    map[ledger.Press]bool
 	bad     map[ledger.Key]bool
+	floors  map[ingest.Key]feedback.Seq
 	sources map[ingest.Key]Source
 	gaps    map[ingest.Key][]ingest.Gap
 }
@@ -126,6 +132,7 @@ type comparer struct {
 func Compare(ctx context.Context, store Store, book *ledger.Book) (Comparison, error) {
 	c := &comparer{
 		book: book, seen: map[ledger.Key]bool{}, here: map[ledger.Press]bool{}, bad: map[ledger.Key]bool{},
+		floors:  map[ingest.Key]feedback.Seq{},
 		sources: map[ingest.Key]Source{}, gaps: map[ingest.Key][]ingest.Gap{},
 	}
 	err := store.Snapshot(ctx, func(r Reader) error {
@@ -162,6 +169,9 @@ func (c *comparer) read(ctx context.Context, r Reader, s Source) error {
 		if row.Bad {
 			c.bad[key] = true
 			return nil
+		}
+		if row.State != nil {
+			c.floors[s.Key] = row.Seq
 		}
 		if row.Body == nil {
 			return nil // an anchor
@@ -216,6 +226,10 @@ func (c *comparer) conclude() {
 	for k := range c.book.Must {
 		for _, p := range c.must(k) {
 			c.Must++
+			if k.Seq <= c.floors[ingest.Key{Kiosk: k.Kiosk, Epoch: k.Epoch}] && !c.declared(k) {
+				c.Deleted++
+				continue
+			}
 			if !c.here[p] && !differ[k] {
 				c.Absent = append(c.Absent, Absent{p, c.why(k)})
 			}

@@ -7,8 +7,10 @@
 // reads one snapshot of the store, so it may run while the hub serves.
 //
 // The recount goes the way of hub/ingest (wire.DecodeRecord, visit.State.Step,
-// rollup.Delta) but from the first record, alone and in one piece: whatever
-// depended on splits, repeats or restarts would differ. [Compare] holds the
+// rollup.Delta) but from the first record that is kept, alone and in one piece: whatever
+// depended on splits, repeats or restarts would differ. Where the oldest records of
+// a journal were deleted (hub/upkeep) it begins at the floor, with the hash and the
+// fold that are kept there, and what deleted visits counted is added to the recount. [Compare] holds the
 // records against a ledger of what must have arrived, where there is one.
 package verify
 
@@ -35,8 +37,8 @@ type Store interface {
 type Reader interface {
 	// Sources returns every journal, by kiosk and age.
 	Sources(ctx context.Context) ([]Source, error)
-	// Rows calls do for every record of a journal in the order of numbers, and
-	// for every anchor.
+	// Rows calls do for the floor of a journal, if it has one, then for every
+	// record in the order of numbers, and for every anchor.
 	Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) error) error
 	Gaps(ctx context.Context, key ingest.Key) ([]ingest.Gap, error)
 	Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, error)
@@ -46,6 +48,9 @@ type Reader interface {
 	// site stand: nil if this program knows another of that zone. A site without
 	// one has no days.
 	Days(ctx context.Context) (rollup.Days, map[feedback.SiteID]*rollup.Calendar, error)
+	// Settled returns what visits counted in roll-ups, and roll-ups in days, that
+	// were deleted after their period.
+	Settled(ctx context.Context) (rollup.Delta, rollup.Days, error)
 	// Records counts the records that are stored outside of quarantine,
 	// whatever journal they belong to.
 	Records(ctx context.Context) (int64, error)
@@ -64,22 +69,22 @@ type Finding struct {
 	// Made counts the records that the kiosk is known to have made (those of a
 	// closed journal that the next one repeats count there), Received
 	// those stored, Quarantined the bad ones among them, Lost those declared
-	// lost.
-	Made, Received, Quarantined, Lost int64
-	Presses                           int64
-	Bad                               map[string]int64 // quarantined records by what is wrong with them
-	Problems                          []string         // empty: everything agrees
+	// lost, Deleted those that were received and deleted after their period.
+	Made, Received, Quarantined, Lost, Deleted int64
+	Presses                                    int64
+	Bad                                        map[string]int64 // quarantined records by what is wrong with them
+	Problems                                   []string         // empty: everything agrees
 }
 
 // Waiting returns the records that the kiosk is known to hold and has not
 // delivered.
-func (f Finding) Waiting() int64 { return max(0, f.Made-f.Received-f.Lost) }
+func (f Finding) Waiting() int64 { return max(0, f.Made-f.Received-f.Lost-f.Deleted) }
 
 // Report is the outcome of a run.
 type Report struct {
 	Findings []Finding
 	Problems []string     // of the store as a whole
-	Cells    rollup.Delta // the recount
+	Cells    rollup.Delta // the recount, with what is settled
 }
 
 // OK reports whether no problem was found.
@@ -105,7 +110,12 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 		if err != nil {
 			return err
 		}
+		settled, settledDays, err := r.Settled(ctx)
+		if err != nil {
+			return err
+		}
 		report.Cells = make(rollup.Delta)
+		report.Cells.Merge(settled)
 		found, damaged := false, 0
 		var records int64
 		for _, s := range sources {
@@ -142,7 +152,7 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 		if err != nil {
 			return err
 		}
-		report.Problems = append(report.Problems, compareDays(days, report.Cells, zones)...)
+		report.Problems = append(report.Problems, compareDays(days, report.Cells, settledDays, zones)...)
 		all, err := r.Records(ctx)
 		if err == nil && all != records {
 			report.Problems = append(report.Problems, fmt.Sprintf(
@@ -192,7 +202,7 @@ func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progre
 		return c.f, err
 	}
 	if s.Closed { // what came neither here nor is lost stands in its child
-		c.f.Made = c.f.Received + c.f.Lost
+		c.f.Made = c.f.Received + c.f.Lost + c.f.Deleted
 	}
 	if c.at != s.Mark.Point {
 		c.problem("the records end at %d with hash %s, the mark says %d with %s",
@@ -213,6 +223,10 @@ func recount(ctx context.Context, r Reader, s Source, cells rollup.Delta, progre
 func (c *recounter) row(row ingest.Row) {
 	if row.Seq <= c.at.Through {
 		c.problem("record %d is stored twice", row.Seq)
+		return
+	}
+	if row.State != nil {
+		c.resume(row)
 		return
 	}
 	if row.Body == nil { // an anchor
@@ -246,6 +260,20 @@ func (c *recounter) row(row ingest.Row) {
 	}
 	if r.Fact.Kind() == feedback.KindPress {
 		c.f.Presses++
+	}
+}
+
+// resume begins at the floor of the journal.
+func (c *recounter) resume(row ingest.Row) {
+	if c.at.Through > 0 {
+		c.problem("the floor at record %d does not stand first", row.Seq)
+	}
+	c.at = ingest.Point{Through: row.Seq, Hash: row.Checkpoint}
+	c.state = row.State.Clone()
+	c.state.Resume(&c.effects)
+	c.f.Deleted = int64(row.Seq)
+	for _, g := range c.gaps {
+		c.f.Deleted -= int64(max(0, min(g.Last, row.Seq)-g.First+1))
 	}
 }
 
@@ -332,8 +360,13 @@ func compareCells(stored, want rollup.Delta) []string {
 // compareDays holds the days against those of a recount. Where another zone
 // database is at work than that of who summed them up, nothing is compared: then
 // they are not read either, and are summed up anew at the hub's next start.
-func compareDays(stored rollup.Days, cells rollup.Delta, zones map[feedback.SiteID]*rollup.Calendar) []string {
+func compareDays(stored rollup.Days, cells rollup.Delta, settled rollup.Days, zones map[feedback.SiteID]*rollup.Calendar) []string {
 	want := cells.Days(func(s feedback.SiteID) *rollup.Calendar { return zones[s] })
+	for k, c := range settled {
+		if zones[k.Asked.Site] != nil {
+			want[k] = want[k].Plus(c)
+		}
+	}
 	var out []string
 	add := func(format string, args ...any) {
 		if len(out) < maxProblems {

@@ -31,7 +31,9 @@ type memory struct {
 	cells    rollup.Delta
 	days     rollup.Days
 	calendar *rollup.Calendar
-	strays   int64 // records that no journal reads
+	settled  rollup.Delta
+	gone     rollup.Days // cells of them are
+	strays   int64       // records that no journal reads
 	fails    error
 }
 
@@ -70,6 +72,10 @@ func (m *memory) Cells(context.Context) (rollup.Delta, error) { return m.cells, 
 
 func (m *memory) Days(context.Context) (rollup.Days, map[feedback.SiteID]*rollup.Calendar, error) {
 	return m.days, map[feedback.SiteID]*rollup.Calendar{"lyon": m.calendar}, nil
+}
+
+func (m *memory) Settled(context.Context) (rollup.Delta, rollup.Days, error) {
+	return m.settled, m.gone, nil
 }
 
 func (m *memory) Records(context.Context) (int64, error) {

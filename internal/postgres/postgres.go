@@ -81,7 +81,7 @@ func (s *Server) begin(settings []string) error {
 	if err := s.beSomebody(); err != nil {
 		return err
 	}
-	init := s.command("initdb", "-D", s.data(), "-U", superuser, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
+	init := s.command("initdb", "-D", s.Data(), "-U", superuser, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
 	if out, err := init.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -110,7 +110,8 @@ func (s *Server) PID() int {
 	return s.cmd.Process.Pid
 }
 
-func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+// Data returns the folder of the cluster.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
 
 // beSomebody finds who the server can run as, and gives the folder to them.
 func (s *Server) beSomebody() error {
@@ -153,14 +154,14 @@ func (s *Server) Configure(settings ...string) error {
 		"fsync = on", "full_page_writes = on", "synchronous_commit = on",
 		"log_min_messages = warning", "log_line_prefix = '%m %p '",
 	}, settings...)
-	return os.WriteFile(filepath.Join(s.data(), "postgresql.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+	return os.WriteFile(filepath.Join(s.Data(), "postgresql.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644)
 }
 
 // Admit replaces who may connect: lines of pg_hba.conf that come before the one
 // that lets the owner in. They count at once.
 func (s *Server) Admit(lines ...string) error {
 	lines = append(lines, "local all "+superuser+" trust")
-	if err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Data(), "pg_hba.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		return err
 	}
 	return s.Reload()
@@ -288,7 +289,7 @@ const ready = "database system is ready to accept connections"
 // start runs the program and returns when it lets people in.
 func (s *Server) start() error {
 	before := strings.Count(s.log.String(), ready)
-	cmd := s.command("postgres", "-D", s.data())
+	cmd := s.command("postgres", "-D", s.Data())
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	if err := cmd.Start(); err != nil {
 		return err

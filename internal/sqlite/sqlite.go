@@ -66,6 +66,7 @@ type Options struct {
 	CacheKiB       int           // page cache of each connection; 0 means 2,000 KiB, SQLite's own
 	CheckpointSize int           // pages in the log before it is copied back; 0 means 1,000, SQLite's own
 	MustExist      bool          // refuse a missing file rather than create it
+	SecureDelete   bool          // overwrite what is deleted with zeros
 }
 
 // withDefaults returns o with every zero replaced by what it means.
@@ -176,11 +177,19 @@ func commonPragmas(o Options) []pragma {
 // 64 KiB, which was a twentieth of what an insert cost.
 func writerPragmas(o Options) []pragma {
 	return append(commonPragmas(o),
+		pragma{"secure_delete", onOff(o.SecureDelete), onOff(o.SecureDelete)},
 		pragma{"temp_store", "memory", "2"},
 		pragma{"journal_mode", "wal", "wal"},
 		pragma{"synchronous", o.Synchronous.pragma(), o.Synchronous.pragma()},
 		number("wal_autocheckpoint", o.CheckpointSize),
 	)
+}
+
+func onOff(on bool) string {
+	if on {
+		return "1"
+	}
+	return "0"
 }
 
 func readerPragmas(o Options) []pragma {

@@ -62,6 +62,7 @@ func TestOpen_settings(t *testing.T) {
 		{db.Write, "wal_autocheckpoint", "55"},
 		{db.Write, "foreign_keys", "1"},
 		{db.Write, "query_only", "0"},
+		{db.Write, "secure_delete", "0"},
 		{db.Read, "journal_mode", "wal"},
 		{db.Read, "busy_timeout", "1234"},
 		{db.Read, "cache_size", "-777"},
@@ -71,7 +72,10 @@ func TestOpen_settings(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", test.pragma, got, test.want)
 		}
 	}
-	durable := open(t, filepath.Join(t.TempDir(), "b.db"), sqlite.Options{})
+	durable := open(t, filepath.Join(t.TempDir(), "b.db"), sqlite.Options{SecureDelete: true})
+	if got := scalar(t, durable.Write, "PRAGMA secure_delete"); got != "1" {
+		t.Errorf("got secure_delete %s, want 1", got)
+	}
 	if got := scalar(t, durable.Write, "PRAGMA synchronous"); got != "2" {
 		t.Errorf("got synchronous %s by default, want 2 (full)", got)
 	}

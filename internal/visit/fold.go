@@ -62,6 +62,27 @@ func (s *State) Clone() State {
 	return c
 }
 
+// Resume adds the visits that s remembers to e, as new ones: a fold that begins at
+// s rather than at the first record gives those, as they become, and the later.
+func (s *State) Resume(e *Effects) {
+	for i := range s.Tail {
+		e.Changed(nil, s.Tail[i].Visit)
+	}
+}
+
+// Instant returns when something happened, in Unix milliseconds, as far as the
+// records up to here tell; 0 when they do not.
+func (s *State) Instant(t feedback.Stamp) int64 {
+	for i := range s.Boots {
+		if b := &s.Boots[i]; b.ID == t.Boot && b.Placed && b.Within <= maxWithin.Milliseconds() {
+			if at := b.Offset + t.Since; at > 0 && at < latest {
+				return at
+			}
+		}
+	}
+	return 0
+}
+
 // Step folds the record with number seq into s and adds what it changed to e.
 // It returns an error, and changes nothing, when the record cannot stand where
 // it stands: a press before any plan, or a rating that its scale has not. Such

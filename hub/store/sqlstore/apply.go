@@ -21,6 +21,7 @@ import (
 func (s *Store) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
 	errs, err := s.applyBy(ctx, term, changes, s.together)
 	if s.blames(err) {
+		s.doubtMonths()
 		errs, err = s.applyBy(ctx, term, changes, s.apart)
 	}
 	return errs, err
@@ -168,11 +169,17 @@ func newRows(changes []ingest.Change) *rows {
 // moved writes nothing.
 func (s *Store) together(ctx context.Context, tx *tx, changes []ingest.Change, errs []error, made fresh) error {
 	w := newRows(changes)
-	moved, err := s.advance(ctx, tx, changes, made)
+	if err := s.outrun(ctx, tx, changes, errs); err != nil {
+		return fmt.Errorf("floors: %w", err)
+	}
+	moved, err := s.advance(ctx, tx, changes, errs, made)
 	if err != nil {
 		return fmt.Errorf("marks: %w", err)
 	}
 	for i := range changes {
+		if errs[i] != nil {
+			continue
+		}
 		c := &changes[i]
 		source, closed, err := moved[i], false, error(nil)
 		if source == 0 {
@@ -257,13 +264,13 @@ func (s *Store) addVisits(ctx context.Context, tx *tx, w *rows, source int64, ch
 // advance sets the marks of the journals whose rows are known, which are those
 // that are heard every day, and returns the row of each change that it has moved,
 // else 0.
-func (s *Store) advance(ctx context.Context, tx *tx, changes []ingest.Change, made fresh) ([]int64, error) {
+func (s *Store) advance(ctx context.Context, tx *tx, changes []ingest.Change, errs []error, made fresh) ([]int64, error) {
 	var steps []advance
 	var of []int // of each step, the change
 	for i := range changes {
 		c := &changes[i]
 		id, ok := s.sourceID(c.Key, made)
-		if !ok {
+		if !ok || errs[i] != nil {
 			continue
 		}
 		state, err := c.State.MarshalJSON()
@@ -353,8 +360,8 @@ func (s *Store) beside(ctx context.Context, tx *tx, source int64, closed bool, c
 		}
 	}
 	for _, t := range c.Texts {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO comment (source, seq, salt, text) VALUES (?, ?, ?, ?)",
-			source, t.Seq, t.Salt, s.d.verbatim(t.Text)); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO comment (source, seq, salt, text, at) VALUES (?, ?, ?, ?, ?)",
+			source, t.Seq, t.Salt, s.d.verbatim(t.Text.Text), t.At); err != nil {
 			return fmt.Errorf("comment of record %d: %w", t.Seq, err)
 		}
 	}
@@ -366,6 +373,11 @@ func (s *Store) beside(ctx context.Context, tx *tx, source int64, closed bool, c
 	}
 	for _, g := range c.Gaps {
 		if err := putGap(ctx, tx, source, g, c.At); err != nil {
+			return err
+		}
+	}
+	if c.Begins != nil {
+		if err := putFloor(ctx, tx, source, c.Begins); err != nil {
 			return err
 		}
 	}
@@ -383,29 +395,49 @@ func (s *Store) count(ctx context.Context, tx *tx, cells rollup.Delta, made fres
 	if err != nil {
 		return fmt.Errorf("zones: %w", err)
 	}
-	values := make([]any, 0, max(len(cells), len(days))*24)
-	for k, c := range cells {
-		asked, err := s.askedID(ctx, tx, k.Asked, made)
-		if err != nil {
-			return err
-		}
-		values = appendCounts(append(values, asked, int64(k.Bucket)), c)
+	values, err := s.cellRows(ctx, tx, cells, made)
+	if err != nil {
+		return err
 	}
 	if err := s.d.insert(ctx, tx, &s.tables.cell, values); err != nil {
 		return fmt.Errorf("roll-ups: %w", err)
 	}
-	values = values[:0]
-	for k, c := range days {
-		asked, err := s.askedID(ctx, tx, k.Asked, made)
-		if err != nil {
-			return err
-		}
-		values = appendCounts(append(values, int64(k.Day), asked), c)
+	if values, err = s.dayRows(ctx, tx, days, made); err != nil {
+		return err
 	}
 	if err := s.d.insert(ctx, tx, &s.tables.day, values); err != nil {
 		return fmt.Errorf("days: %w", err)
 	}
 	return nil
+}
+
+// countWide is how many values a row of counts has.
+const countWide = 24
+
+// cellRows are rows of a table with the columns of cell.
+func (s *Store) cellRows(ctx context.Context, tx *tx, cells rollup.Delta, made fresh) ([]any, error) {
+	values := make([]any, 0, len(cells)*countWide)
+	for k, c := range cells {
+		asked, err := s.askedID(ctx, tx, k.Asked, made)
+		if err != nil {
+			return nil, err
+		}
+		values = appendCounts(append(values, asked, int64(k.Bucket)), c)
+	}
+	return values, nil
+}
+
+// dayRows are rows of a table with the columns of day.
+func (s *Store) dayRows(ctx context.Context, tx *tx, days rollup.Days, made fresh) ([]any, error) {
+	values := make([]any, 0, len(days)*countWide)
+	for k, c := range days {
+		asked, err := s.askedID(ctx, tx, k.Asked, made)
+		if err != nil {
+			return nil, err
+		}
+		values = appendCounts(append(values, int64(k.Day), asked), c)
+	}
+	return values, nil
 }
 
 // appendCounts appends the values of cellColumns.

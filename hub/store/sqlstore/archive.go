@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -35,8 +37,8 @@ func (s *Store) Cut(ctx context.Context) (archive.Cut, error) {
 }
 
 func readSources(ctx context.Context, tx *tx) ([]archive.Source, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT kiosk, epoch, through, hash, heard, closed, parent, parent_last, again, rule, read_by, created_at, stored_at
-		FROM source ORDER BY kiosk, id`)
+	rows, err := tx.QueryContext(ctx, `SELECT kiosk, epoch, through, s.hash, heard, closed, parent, parent_last, again, rule, read_by, created_at, stored_at, f.seq, f.hash, f.state
+		FROM source s LEFT JOIN floor f ON f.source = s.id ORDER BY kiosk, id`)
 	if err != nil {
 		return nil, err
 	}
@@ -45,14 +47,22 @@ func readSources(ctx context.Context, tx *tx) ([]archive.Source, error) {
 	for rows.Next() {
 		var x archive.Source
 		var epoch, parent, created, stored int64
-		var hash []byte
+		var hash, floorHash, state []byte
+		var floor sql.NullInt64
 		if err := rows.Scan(&x.Key.Kiosk, &epoch, &x.Through, &hash, &x.Heard, &x.Closed, &parent, &x.ParentLast, &x.Again,
-			&x.Rule, &x.ReadBy, &created, &stored); err != nil {
+			&x.Rule, &x.ReadBy, &created, &stored, &floor, &floorHash, &state); err != nil {
 			return nil, err
 		}
 		x.Key.Epoch, x.Parent = feedback.Epoch(epoch), feedback.Epoch(parent)
 		x.CreatedAt, x.StoredAt = instant(created), instant(stored)
 		copy(x.Hash[:], hash)
+		if floor.Valid {
+			x.Floor.Through = feedback.Seq(floor.Int64)
+			copy(x.Floor.Hash[:], floorHash)
+			if err := json.Unmarshal(state, &x.Floor.State); err != nil {
+				return nil, fmt.Errorf("floor of %s epoch %s: %w", x.Key.Kiosk, x.Key.Epoch, err)
+			}
+		}
 		out = append(out, x)
 	}
 	return out, rows.Err()
@@ -111,10 +121,10 @@ const (
 func (s *Store) Page(ctx context.Context, key ingest.Key, after, through feedback.Seq) (p archive.Page, err error) {
 	err = s.journals(ctx, func(tx *tx) error {
 		var source int64
-		err := tx.QueryRowContext(ctx, "SELECT id, rule, read_by FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).
-			Scan(&source, &p.Rule, &p.ReadBy)
-		if err != nil {
-			return err
+		err := tx.QueryRowContext(ctx, "SELECT id, rule, read_by, coalesce((SELECT seq FROM floor WHERE source = id), 0) FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).
+			Scan(&source, &p.Rule, &p.ReadBy, &p.Floor)
+		if err != nil || p.Floor > after {
+			return err // what was wanted is deleted
 		}
 		for p.Through = after; p.Through < through && len(p.Rows) < pageRecords; {
 			rows, end, err := pagePiece(ctx, tx, source, p.Through, through)

@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sourire/hub/rollup"
+	"sourire/hub/upkeep"
 	"sourire/hub/verify"
 )
 
@@ -33,6 +35,40 @@ type Manifest struct {
 	TakenAt time.Time        `json:"taken_at"`
 	Program string           `json:"program"`
 	Rows    map[string]int64 `json:"rows"` // by table
+	// Keep are the periods for which the store's hub kept things then, Oldest what
+	// the backup goes on holding whatever the hub deletes: zero where it has none.
+	Keep   *upkeep.Keep `json:"keep,omitempty"`
+	Oldest Oldest       `json:"oldest"`
+}
+
+// Oldest are the instants of the oldest things that a store holds.
+type Oldest struct {
+	Comment time.Time `json:"comment,omitzero"`
+	Record  time.Time `json:"record,omitzero"` // the day of its storing
+	Quarter time.Time `json:"quarter,omitzero"`
+	Day     time.Time `json:"day,omitzero"`
+}
+
+func readOldest(ctx context.Context, tx *tx) (o Oldest, err error) {
+	for _, q := range []struct {
+		to     *time.Time
+		query  string
+		second int64 // seconds of the unit
+	}{
+		{&o.Comment, "SELECT min(at) / 1000 FROM comment", 1},
+		{&o.Record, "SELECT min(day) FROM (SELECT min(day) AS day FROM record UNION ALL SELECT min(first_day) FROM pack) AS all_records", secondsOfDay},
+		{&o.Quarter, "SELECT min(bucket) FROM cell WHERE bucket > 0", int64(rollup.Width / time.Second)},
+		{&o.Day, "SELECT min(day) FROM day", secondsOfDay},
+	} {
+		var n sql.NullInt64
+		if err := tx.QueryRowContext(ctx, q.query).Scan(&n); err != nil {
+			return o, fmt.Errorf("the oldest: %w", err)
+		}
+		if n.Valid {
+			*q.to = time.Unix(n.Int64*q.second, 0).UTC()
+		}
+	}
+	return o, nil
 }
 
 // Copied is what a copy is, once it is whole.
@@ -134,6 +170,9 @@ func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 		return err
 	}
 	if m.Rows, err = countRows(ctx, tx, shapes); err != nil {
+		return err
+	}
+	if m.Oldest, err = readOldest(ctx, tx); err != nil {
 		return err
 	}
 	var records, visits int64

@@ -12,7 +12,7 @@ import (
 // OpenCopy opens or creates a file for a copy to be written into: it need not be
 // durable before it is whole, and may be one that was begun.
 func OpenCopy(ctx context.Context, path string) (*Store, error) {
-	db, err := sqlite.Open(path, sqlite.Options{Synchronous: sqlite.Normal, CacheKiB: 64 << 10, CheckpointSize: 16 << 10})
+	db, err := sqlite.Open(path, sqlite.Options{Synchronous: sqlite.Normal, CacheKiB: 64 << 10, CheckpointSize: 16 << 10, SecureDelete: true})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"reflect"
@@ -92,12 +93,22 @@ func fillAll(t *testing.T, path string) {
 	}
 	defer db.Close()
 	for table, values := range map[string]string{
-		"comment":  "(source, seq, salt, text) VALUES (1, 5, X'', 'a' || char(0) || 'é')",
-		"site":     "(id, name, zone) VALUES ('store-1', 'Zoé''s', 'Europe/Paris')",
-		"day_zone": "(site, zone, rules) VALUES ('store-3', 'Europe/Paris', -7)",
-		"rebuild":  "(one, id, phase, done, total, why) VALUES (1, 'x', 'done', 1, 2, '')",
+		"comment":   "(source, seq, salt, text, at) VALUES (1, 5, X'', 'a' || char(0) || 'é', 7)",
+		"floor":     "(source, seq, hash, state) VALUES (1, 0, zeroblob(16), CAST('{}' AS BLOB))",
+		"audit":     "(at, who, what, was, became) VALUES (1, 'Zoé', 'keep', '', '{}')",
+		"retention": "(one, at, deleted, upto) VALUES (1, 5, '{\"records\":1}', '{}')",
+		"site":      "(id, name, zone) VALUES ('store-1', 'Zoé''s', 'Europe/Paris')",
+		"day_zone":  "(site, zone, rules) VALUES ('store-3', 'Europe/Paris', -7)",
+		"rebuild":   "(one, id, phase, done, total, why) VALUES (1, 'x', 'done', 1, 2, '')",
 	} {
 		if _, err := db.Write.Exec("INSERT OR IGNORE INTO " + table + " " + values); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Rows that count nothing, so that the store still proves itself.
+	counts := " (asked, %s, " + strings.Join(countColumns(), ", ") + ") VALUES (1, 1" + strings.Repeat(", 0", len(countColumns())) + ")"
+	for table, key := range map[string]string{"settled": "bucket", "settled_day": "day"} {
+		if _, err := db.Write.Exec("INSERT INTO " + table + fmt.Sprintf(counts, key)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,6 +120,14 @@ func fillAll(t *testing.T, path string) {
 			t.Errorf("table %s is empty: give it a row in fillAll, so that this test shows that a copy takes it along", name)
 		}
 	}
+}
+
+// countColumns are the columns of counts.
+func countColumns() (out []string) {
+	for i := range 11 {
+		out = append(out, fmt.Sprint("s", i))
+	}
+	return append(out, "test", "technician", "cleaning", "stuck", "closed", "play", "undated", "presses", "aside_presses", "mixed", "insistent")
 }
 
 // Everything goes from a file into PostgreSQL and back, byte for byte, and both

@@ -118,7 +118,8 @@ func calendarOf(zone string) *rollup.Calendar {
 	return rollup.NewCalendar(l)
 }
 
-// derive sums the days of a site up from its cells, by the calendar of a zone.
+// derive sums the days of a site up from its cells, by the calendar of a zone, and
+// from what cells counted that are deleted: that stays on the days on which it lay.
 func derive(ctx context.Context, tx *tx, site feedback.SiteID, zone string, was standing) error {
 	if was.zone != "" {
 		// Of all days there are, for a rebuild must find those that ought not to be.
@@ -130,7 +131,7 @@ func derive(ctx context.Context, tx *tx, site feedback.SiteID, zone string, was 
 		}
 	}
 	c := calendarOf(zone)
-	if _, err := tx.ExecContext(ctx, sumIntoDays(c), site); err != nil {
+	if _, err := tx.ExecContext(ctx, sumIntoDays(c), site, site); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, "INSERT INTO day_zone (site, zone, rules) VALUES (?, ?, ?) ON CONFLICT (site) DO UPDATE SET zone = excluded.zone, rules = excluded.rules",
@@ -138,7 +139,8 @@ func derive(ctx context.Context, tx *tx, site feedback.SiteID, zone string, was 
 	return err
 }
 
-// sumIntoDays is the statement that sums the cells of a site up. The joins are
+// sumIntoDays is the statement that sums up the cells of a site and what is settled
+// of its days. The joins are
 // CROSS so that SQLite keeps their order; the arithmetic is that of
 // rollup.Calendar.Day.
 func sumIntoDays(c *rollup.Calendar) string {
@@ -151,14 +153,18 @@ func sumIntoDays(c *rollup.Calendar) string {
 		fmt.Fprintf(&query, "(%d, %d, %d)", s.First, s.End, s.Offset)
 	}
 	columns := cellColumns()
-	query.WriteString(") INSERT INTO day (day, asked, " + strings.Join(columns, ", ") + `)
-		SELECT ((cell.bucket + 1) * 900 - 1 + span.off + 86400) / 86400 - 1, cell.asked`)
+	list := strings.Join(columns, ", ")
+	query.WriteString("), part (day, asked, " + list + `) AS (
+		SELECT ((cell.bucket + 1) * 900 - 1 + span.off + 86400) / 86400 - 1, cell.asked, ` + list + `
+			FROM asked CROSS JOIN span CROSS JOIN cell
+			WHERE asked.site = ? AND cell.asked = asked.id AND cell.bucket >= span.lo AND cell.bucket < span.hi
+		UNION ALL SELECT settled_day.day, settled_day.asked, ` + list + `
+			FROM asked CROSS JOIN settled_day WHERE asked.site = ? AND settled_day.asked = asked.id)
+		INSERT INTO day (day, asked, ` + list + ") SELECT day, asked")
 	for _, c := range columns {
 		query.WriteString(", sum(" + c + ")")
 	}
-	query.WriteString(` FROM asked CROSS JOIN span CROSS JOIN cell
-		WHERE asked.site = ? AND cell.asked = asked.id AND cell.bucket >= span.lo AND cell.bucket < span.hi
-		GROUP BY 1, 2 ON CONFLICT (day, asked) DO UPDATE SET `)
+	query.WriteString(" FROM part GROUP BY 1, 2 ON CONFLICT (day, asked) DO UPDATE SET ")
 	for i, c := range columns {
 		if i > 0 {
 			query.WriteString(", ")

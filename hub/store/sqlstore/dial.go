@@ -72,6 +72,7 @@ func parseAddress(address, setting string) (*pgx.ConnConfig, error) {
 func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error) {
 	s := newStore(dialect{
 		copier:     postgresCopier{},
+		eraser:     postgresEraser{config},
 		legible:    legible,
 		hubs:       &peers{config},
 		constraint: brokenConstraint,

@@ -21,6 +21,9 @@ import (
 const migratorVariable = "SOURIRE_TEST_MIGRATOR"
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(keeperVariable); path != "" {
+		keep(path)
+	}
 	address := os.Getenv(migratorVariable)
 	if address == "" {
 		os.Exit(m.Run())

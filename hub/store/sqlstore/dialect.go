@@ -13,7 +13,8 @@ type dialect struct {
 	writer
 	copier copier
 	packer
-	file bool // else it is a database of a server
+	eraser eraser
+	file   bool // else it is a database of a server
 	// legible is how a text for people is stored.
 	legible func(text string) string
 	hubs
@@ -81,6 +82,12 @@ type advance struct {
 	before, hash []byte
 	heard, at    int64
 	state        []byte
+}
+
+// eraser takes what was deleted out of the files of a database.
+type eraser interface {
+	// erase says in a sentence what it must leave, "" for nothing.
+	erase(ctx context.Context, deleted tally) (left string, err error)
 }
 
 // querier is a transaction or a pool.
@@ -151,7 +158,7 @@ func numbers(names ...string) []column {
 }
 
 // tables are those that rows come to in bulk.
-type tables struct{ record, checkpoint, visit, cell, day, life table }
+type tables struct{ record, checkpoint, visit, cell, day, life, settled, settledDay table }
 
 func bulkTables() tables {
 	// counts is a table of cells, to which others are added.
@@ -178,8 +185,10 @@ func bulkTables() tables {
 			tail: `ON CONFLICT (source, seq) DO UPDATE SET asked = excluded.asked, rating = excluded.rating, presses = excluded.presses,
 		marks = excluded.marks, aside = excluded.aside, at = excluded.at, within = excluded.within`,
 		},
-		cell: counts("cell", "asked", "bucket"),
-		day:  counts("day", "day", "asked"),
+		cell:       counts("cell", "asked", "bucket"),
+		day:        counts("day", "day", "asked"),
+		settled:    counts("settled", "asked", "bucket"),
+		settledDay: counts("settled_day", "day", "asked"),
 		life: table{
 			name: "life", columns: append([]column{{"site", text}}, numbers("pressed_at", "stored_at")...),
 			tail: `ON CONFLICT (site) DO UPDATE SET

@@ -137,7 +137,7 @@ type postgresWriter struct{ inserts map[*table]string }
 
 func newPostgresWriter(ts *tables) *postgresWriter {
 	w := &postgresWriter{inserts: make(map[*table]string)}
-	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life} {
+	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life, &ts.settled, &ts.settledDay} {
 		arrays := make([]string, len(t.columns))
 		for i, c := range t.columns {
 			arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, [...]string{number: "bigint", binary: "bytea", text: "text"}[c.kind])

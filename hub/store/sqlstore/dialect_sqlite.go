@@ -22,6 +22,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	db, err := sqlite.Open(path, sqlite.Options{
 		CacheKiB:       64 << 10,
 		CheckpointSize: 16 << 10, // pages: 64 MiB of log before it is copied back
+		SecureDelete:   true,
 	})
 	if err != nil {
 		return nil, err
@@ -51,6 +52,7 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		writer:     w,
 		copier:     sqliteCopier{db},
 		packer:     w,
+		eraser:     sqliteEraser{db},
 		file:       true,
 		legible:    asItIs,
 		hubs:       &alone{},
@@ -127,7 +129,7 @@ func (w *sqliteWriter) prepare(ctx context.Context, db *sql.DB, ts *tables) erro
 		return err
 	}
 	w.bulks = make(map[*table][]sized)
-	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life} {
+	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life, &ts.settled, &ts.settledDay} {
 		row := ", (" + strings.Repeat("?, ", len(t.columns)-1) + "?)"
 		for _, n := range bulkSizes() {
 			st, err := db.PrepareContext(ctx, "INSERT OR FAIL INTO "+t.name+" ("+t.names()+") VALUES "+strings.Repeat(row, n)[2:]+" "+t.tail)

@@ -120,6 +120,14 @@
 // lock of the term: it is the same statement as for a new zone, and takes 0.2 s for
 // a site of three years.
 //
+// # Retention
+//
+// What is kept no longer is deleted in small transactions under the term; package
+// hub/upkeep says what, when, and why numbers stay. The floor of a journal is a row
+// of its own table: the row of the journal is written with every batch and stays
+// small. Rows of records are deleted in one place, deleteRecords. What makes that the
+// bytes are gone is in erase_sqlite.go and erase_postgres.go.
+//
 // # Copies
 //
 // A store moves between a file and PostgreSQL as a whole (CopyTo, Backup). Which

@@ -61,6 +61,10 @@ func (s *Store) HashAt(ctx context.Context, key ingest.Key, seq feedback.Seq) (h
 		} else if err != nil {
 			return err
 		}
+		low, _, err := floorOf(ctx, tx, source)
+		if err != nil || seq < low.Through {
+			return err
+		}
 		if pack, err := packAt(ctx, tx, source, seq); err != nil {
 			return err
 		} else if pack != nil && seq <= pack.last {

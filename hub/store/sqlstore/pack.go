@@ -401,6 +401,19 @@ func (s *Store) packedThrough(ctx context.Context, tx *tx, source int64, made fr
 	return last, nil
 }
 
+func deletePack(ctx context.Context, tx *tx, p *packed) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM pack WHERE source = ? AND first = ?", p.source, int64(p.first))
+	return err
+}
+
+// visitValues are the visits of a pack as rows.
+func (p *packed) visitValues() (values []any) {
+	for _, v := range p.rated {
+		values = append(values, p.source, v.seq, v.boot, v.since, v.asked, v.rating, v.presses, v.marks, v.aside, v.at, v.within)
+	}
+	return values
+}
+
 // unpack turns a pack back into rows.
 func (s *Store) unpack(ctx context.Context, tx *tx, h *packHead, made fresh) error {
 	p, _, err := loadPack(ctx, tx, h)
@@ -414,7 +427,7 @@ func (s *Store) unpack(ctx context.Context, tx *tx, h *packHead, made fresh) err
 		return err
 	}
 	from := any(p.source)
-	var checkpoints, records, visits []any
+	var checkpoints, records []any
 	seq := p.first
 	for i := range p.batches {
 		b := &p.batches[i]
@@ -425,16 +438,13 @@ func (s *Store) unpack(ctx context.Context, tx *tx, h *packHead, made fresh) err
 			}
 		}
 	}
-	for _, v := range p.rated {
-		visits = append(visits, from, v.seq, v.boot, v.since, v.asked, v.rating, v.presses, v.marks, v.aside, v.at, v.within)
-	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM pack WHERE source = ? AND first = ?", p.source, int64(p.first)); err != nil {
+	if err := deletePack(ctx, tx, p); err != nil {
 		return err
 	}
 	for _, w := range []struct {
 		t      *table
 		values []any
-	}{{&s.tables.checkpoint, checkpoints}, {&s.tables.record, records}, {&s.tables.visit, visits}} {
+	}{{&s.tables.checkpoint, checkpoints}, {&s.tables.record, records}, {&s.tables.visit, p.visitValues()}} {
 		if err := s.d.insert(ctx, tx, w.t, w.values); err != nil {
 			return fmt.Errorf("unpack records %d to %d into %s: %w", p.first, p.last, w.t.name, err)
 		}

@@ -203,11 +203,18 @@ func packAt(ctx context.Context, q querier, source int64, seq feedback.Seq) (*pa
 }
 
 // pointBefore returns the last place of a journal, up to a record that is in no
-// pack, at which a hash is kept: a checkpoint or the end of a pack.
+// pack, at which a hash is kept: a checkpoint, the end of a pack, or the floor.
 func pointBefore(ctx context.Context, tx *tx, source int64, seq feedback.Seq) (ingest.Point, error) {
 	at, _, _, err := checkpointAt(ctx, tx, "seq <= ? ORDER BY seq DESC", source, seq)
 	if err != nil {
 		return at, err
+	}
+	low, _, err := floorOf(ctx, tx, source)
+	if err != nil {
+		return at, err
+	}
+	if low.Through > at.Through && low.Through <= seq {
+		at = low
 	}
 	h, err := packAt(ctx, tx, source, seq)
 	if err == nil && h != nil && h.last > at.Through && h.last <= seq {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *Store) readOne(ctx context.Context, tx *tx, q insight.Question, a *insi
 	if s.stands(is, q.Site) {
 		a.Days, err = readDays(ctx, tx, q)
 	} else {
-		a.Days, err = sumBuckets(ctx, tx, q)
+		a.Days, err = sumCells(ctx, tx, q)
 	}
 	if err != nil {
 		return fmt.Errorf("days: %w", err)
@@ -78,7 +79,7 @@ func (s *Store) readAll(ctx context.Context, tx *tx, questions []insight.Questio
 	for i, q := range questions {
 		if s.stands(stand[q.Site.ID], q.Site) {
 			of[q.Site.ID] = append(of[q.Site.ID], i)
-		} else if answers[i].Days, err = sumBuckets(ctx, tx, q); err != nil {
+		} else if answers[i].Days, err = sumCells(ctx, tx, q); err != nil {
 			return fmt.Errorf("days of %s: %w", q.Site.ID, err)
 		}
 		if err := readUndated(ctx, tx, q, &answers[i]); err != nil {
@@ -257,11 +258,35 @@ func readUndated(ctx context.Context, tx *tx, q insight.Question, a *insight.Ans
 	if !q.Undated {
 		return nil
 	}
-	undated, err := readCells(ctx, tx, "WHERE asked.site = ? AND cell.bucket = 0", q.Site.ID)
+	undated, err := readCells(ctx, tx, "cell", "WHERE asked.site = ? AND cell.bucket = 0", q.Site.ID)
 	for k, c := range undated {
 		a.Undated = append(a.Undated, insight.DayCell{Asked: k.Asked, Day: -1, Cell: c})
 	}
 	return err
+}
+
+// sumCells sums days up from cells and from what is settled of days.
+func sumCells(ctx context.Context, tx *tx, q insight.Question) ([]insight.DayCell, error) {
+	out, err := sumBuckets(ctx, tx, q)
+	if err != nil {
+		return nil, err
+	}
+	last := q.Last.Number()
+	first := last - rollup.Day(q.Days) + 1
+	rows, err := tx.QueryContext(ctx, dayColumns("settled_day.day")+` FROM asked CROSS JOIN settled_day
+		WHERE asked.site = ? AND settled_day.asked = asked.id AND settled_day.day >= ? AND settled_day.day <= ?`, q.Site.ID, int64(first), int64(last))
+	if err != nil {
+		return nil, err
+	}
+	err = eachDay(rows, func(asked feedback.Asked, day rollup.Day, c rollup.Cell) {
+		x := insight.DayCell{Asked: asked, Day: int(day - first), Cell: c}
+		if i := slices.IndexFunc(out, func(o insight.DayCell) bool { return o.Asked == x.Asked && o.Day == x.Day }); i >= 0 {
+			out[i].Cell = out[i].Cell.Plus(c)
+			return
+		}
+		out = append(out, x)
+	})
+	return out, err
 }
 
 // sumBuckets sums the cells of each day up inside the store: a month of a

@@ -73,7 +73,12 @@ func (s *Store) Recount(ctx context.Context, do func(ingest.Recount) error) erro
 					return fmt.Errorf("visits: %w", err)
 				}
 			}
-			if c.Stored, err = readCells(ctx, tx, "WHERE asked.id = ?", p[0]); err != nil {
+			settled, err := readCells(ctx, tx, "settled", "WHERE asked.id = ?", p[0])
+			if err != nil {
+				return fmt.Errorf("what is settled: %w", err)
+			}
+			c.Counted.Merge(settled)
+			if c.Stored, err = readCells(ctx, tx, "cell", "WHERE asked.id = ?", p[0]); err != nil {
 				return fmt.Errorf("cells: %w", err)
 			}
 			if err := do(c); err != nil {

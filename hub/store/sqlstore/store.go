@@ -73,6 +73,12 @@ func (s *Store) TakeOver(ctx context.Context) (int64, error) {
 	})
 }
 
+// Term returns the term under which the store is written now.
+func (s *Store) Term(ctx context.Context) (n int64, err error) {
+	err = s.d.reader().QueryRowContext(ctx, "SELECT n FROM term").Scan(&n)
+	return n, err
+}
+
 // askedID returns the row of what was asked, made in tx when it is new.
 func (s *Store) askedID(ctx context.Context, tx *tx, a feedback.Asked, made fresh) (int64, error) {
 	s.mu.Lock()
@@ -143,6 +149,14 @@ func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked, s.sources, s.months, s.zones, s.packs = nil, nil, nil, zones{}, packs{}
+}
+
+// doubtMonths forgets which months have room: another process may have dropped one
+// that was empty, and the hub's clock been set back into it.
+func (s *Store) doubtMonths() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.months = nil
 }
 
 // month is one of UTC, in which records are stored: months since the year 0.

@@ -89,6 +89,14 @@ func (b behind) database() storetest.Database {
 				return err
 			})
 		},
+		Try: func(tb testing.TB, query string) (err error) {
+			tb.Helper()
+			b(tb, func(db *sql.DB) error {
+				_, err = db.Exec(query)
+				return nil
+			})
+			return err
+		},
 		Age: func(tb testing.TB, key ingest.Key) {
 			tb.Helper()
 			b(tb, func(db *sql.DB) error {

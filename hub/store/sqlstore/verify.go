@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -65,18 +66,33 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) 
 	if err != nil {
 		return err
 	}
-	runs, err := r.runs(ctx, source)
+	low, state, err := floorOf(ctx, r.tx, source)
+	if err != nil {
+		return fmt.Errorf("floor: %w", err)
+	}
+	if state != nil {
+		if err := do(ingest.Row{Seq: low.Through, State: state, Checked: true, Checkpoint: low.Hash}); err != nil {
+			return err
+		}
+	}
+	runs, err := r.runs(ctx, source, low.Through)
 	if err != nil {
 		return err
 	}
 	for _, run := range runs {
-		if run.pack != nil {
-			if err := r.packed(ctx, run.pack, do); err != nil {
-				return err
-			}
-			continue
+		if err := r.run(ctx, source, run, do); err != nil {
+			return err
 		}
-		rows, err := r.tx.QueryContext(ctx, `
+	}
+	return r.strays(ctx, source, runs, do)
+}
+
+// run calls do for every record of a run and for every anchor.
+func (r snapshot) run(ctx context.Context, source int64, run run, do func(ingest.Row) error) error {
+	if run.pack != nil {
+		return r.packed(ctx, run.pack, do)
+	}
+	rows, err := r.tx.QueryContext(ctx, `
 			SELECT r.seq, r.body, FALSE, c.hash FROM record r
 				LEFT JOIN checkpoint c ON c.source = r.source AND c.seq = r.seq
 				WHERE r.day = ? AND r.source = ? AND r.seq > ? AND r.seq <= ?
@@ -90,15 +106,11 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) 
 				AND NOT EXISTS (SELECT 1 FROM record x WHERE x.day = c.day AND x.source = c.source AND x.seq = c.seq)
 				AND NOT EXISTS (SELECT 1 FROM quarantine x WHERE x.source = c.source AND x.seq = c.seq)
 			ORDER BY 1`,
-			run.day, source, run.after, run.through, source, run.after, run.through, source, run.after, run.through)
-		if err != nil {
-			return err
-		}
-		if err := eachRow(rows, do); err != nil {
-			return err
-		}
+		run.day, source, run.after, run.through, source, run.after, run.through, source, run.after, run.through)
+	if err != nil {
+		return err
 	}
-	return r.strays(ctx, source, runs, do)
+	return eachRow(rows, do)
 }
 
 // strays reads the records of a journal that stand on a day of its runs and in
@@ -151,7 +163,7 @@ type run struct {
 	pack           *packHead
 }
 
-func (r snapshot) runs(ctx context.Context, source int64) ([]run, error) {
+func (r snapshot) runs(ctx context.Context, source int64, after feedback.Seq) ([]run, error) {
 	packs, err := packHeads(ctx, r.tx, "WHERE source = ? ORDER BY first", source)
 	if err != nil {
 		return nil, err
@@ -181,7 +193,7 @@ func (r snapshot) runs(ctx context.Context, source int64) ([]run, error) {
 		case n > 0:
 			out = append(out, run{day: day, after: out[n-1].through, through: seq})
 		default:
-			out = append(out, run{day: day, through: seq})
+			out = append(out, run{day: day, after: after, through: seq})
 		}
 	}
 	for len(packs) > 0 {
@@ -251,7 +263,17 @@ func (r snapshot) Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, er
 
 // Cells implements verify.Reader.
 func (r snapshot) Cells(ctx context.Context) (rollup.Delta, error) {
-	return readCells(ctx, r.tx, "")
+	return readCells(ctx, r.tx, "cell", "")
+}
+
+// Settled implements verify.Reader.
+func (r snapshot) Settled(ctx context.Context) (rollup.Delta, rollup.Days, error) {
+	cells, err := readCells(ctx, r.tx, "settled", "")
+	if err != nil {
+		return nil, nil, err
+	}
+	days, err := readDayRows(ctx, r.tx, "settled_day")
+	return cells, days, err
 }
 
 // Days implements verify.Reader.
@@ -271,15 +293,21 @@ func (r snapshot) Days(ctx context.Context) (rollup.Days, map[feedback.SiteID]*r
 			calendars[id] = of[st.zone]
 		}
 	}
-	rows, err := r.tx.QueryContext(ctx, dayColumns("day.day")+" FROM day JOIN asked ON asked.id = day.asked")
+	days, err := readDayRows(ctx, r.tx, "day")
+	return days, calendars, err
+}
+
+// readDayRows returns what the days of a table count.
+func readDayRows(ctx context.Context, q querier, table string) (rollup.Days, error) {
+	rows, err := q.QueryContext(ctx, dayColumns(table+".day")+" FROM "+table+" JOIN asked ON asked.id = "+table+".asked")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	days := make(rollup.Days)
 	err = eachDay(rows, func(asked feedback.Asked, day rollup.Day, c rollup.Cell) {
 		days[rollup.DayKey{Asked: asked, Day: day}] = c
 	})
-	return days, calendars, err
+	return days, err
 }
 
 // Records implements verify.Reader.
@@ -288,10 +316,10 @@ func (r snapshot) Records(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// readCells returns the cells that a condition over cell and asked selects.
-func readCells(ctx context.Context, q querier, where string, args ...any) (rollup.Delta, error) {
+// readCells returns the cells of a table that a condition over it and asked selects.
+func readCells(ctx context.Context, q querier, table, where string, args ...any) (rollup.Delta, error) {
 	rows, err := q.QueryContext(ctx, "SELECT site, touchpoint, survey, scale, bucket, "+strings.Join(cellColumns(), ", ")+
-		" FROM cell JOIN asked ON asked.id = cell.asked "+where, args...)
+		" FROM "+table+" JOIN asked ON asked.id = "+table+".asked "+where, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,10 @@ func Archive(t *testing.T, create func(t *testing.T) Database) {
 			})
 		}
 	}
+	t.Run("what retention has left", func(t *testing.T) {
+		b := newBench(t, create(t))
+		exportRetained(b, openArchive(t, create))
+	})
 	t.Run("any journals", func(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			b, to := newBench(t, create(t)), openArchive(t, create)

@@ -15,6 +15,7 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
 	"sourire/hub/site"
+	"sourire/hub/upkeep"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
 	"sourire/internal/visit"
@@ -123,6 +124,8 @@ type player struct {
 	zone        string // of the site of this play, in the first database
 	unmended    bool   // no rebuild, which would mend what a broken store did
 	versions    int
+	now         time.Time // of the first hub
+	retained    retained  // by it, in this play
 }
 
 func newPlayer(t *testing.T, create func(t *testing.T) Database) *player {
@@ -140,7 +143,7 @@ func newPlayer(t *testing.T, create func(t *testing.T) Database) *player {
 	if p.term, err = p.store.TakeOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.single = Ingester(t, p.once, noon)
+	p.single, p.now = Ingester(t, p.once, noon), noon()
 	return p
 }
 
@@ -156,7 +159,7 @@ func (p *player) play(s scenario) error {
 		}
 	}
 	through := make([]feedback.Seq, len(devices))
-	p.old, p.zone = s.Old, "UTC"
+	p.old, p.zone, p.retained = s.Old, "UTC", retained{site: feedback.SiteID(fmt.Sprintf("s%d", p.plays))}
 	g := p.ingester()
 	for _, st := range s.Steps {
 		var batches []ingest.Batch
@@ -198,6 +201,10 @@ func (p *player) play(s scenario) error {
 				continue
 			}
 			if err := p.rebuild(g, devices, through); err != nil {
+				return err
+			}
+		case aged:
+			if err := p.age(g, st.Zone, devices, through); err != nil {
 				return err
 			}
 		}
@@ -242,21 +249,40 @@ func Pack(ctx context.Context, s ingest.Packs, term int64, records int) (packed 
 	return packed, nil
 }
 
-// hashes asks for the hash after each record, or in most plays after some.
+// hashes asks for the hash after each record that is kept, or in most plays after
+// some, and for some that are not.
 func (p *player) hashes(devices []*device) error {
 	stride := feedback.Seq(7)
 	if p.plays == 1 {
 		stride = 1
 	}
 	for _, d := range devices {
+		floor, err := p.floor(d.key())
+		if err != nil {
+			return err
+		}
 		for seq := feedback.Seq(0); seq <= d.last()+1; seq += stride {
 			got, known, err := p.store.HashAt(p.t.Context(), d.key(), seq)
-			if err != nil || known != (seq <= d.last()) || known && got != d.hashes[seq] {
-				return fmt.Errorf("%v: got hash %v, %v, %w after record %d of %d", d.key(), got, known, err, seq, d.last())
+			want := seq == 0 || seq >= floor && seq <= d.last()
+			if err != nil || known != want || known && got != d.hashes[seq] {
+				return fmt.Errorf("%v: got hash %v, %v, %v after record %d of %d, of which %d were deleted", d.key(), got, known, err, seq, d.last(), floor)
 			}
 		}
 	}
 	return nil
+}
+
+// floor returns the last record of a journal that was deleted, or 0.
+func (p *player) floor(key ingest.Key) (floor feedback.Seq, err error) {
+	err = p.store.Snapshot(p.t.Context(), func(r verify.Reader) error {
+		return r.Rows(p.t.Context(), key, func(row ingest.Row) error {
+			if row.State != nil {
+				floor = row.Seq
+			}
+			return nil
+		})
+	})
+	return floor, err
 }
 
 // rebuild derives everything anew. Between the recount and what comes of it, every
@@ -276,8 +302,32 @@ func (p *player) rebuild(g *ingest.Ingester, devices []*device, through []feedba
 	return errors.Join(err, failed)
 }
 
+// age lets days pass and deletes what is kept no longer, by periods that are shorter
+// than any that settings may say. Then every device sends all of it once more.
+func (p *player) age(g *ingest.Ingester, how int, devices []*device, through []feedback.Seq) error {
+	p.now = p.now.Add(time.Duration(how) * oneDay)
+	version := fmt.Sprint("v", p.versions)
+	if p.old > 0 {
+		version = "older" // what the hub cannot read yet is not deleted before an upgrade has tried
+	}
+	_, err := p.retained.run(p.t.Context(), p.store, upkeep.Options{
+		Term: p.term, Version: version, Now: func() time.Time { return p.now },
+		Keep: upkeep.Keep{Comments: upkeep.Days(1), Records: upkeep.Days(1), Quarters: upkeep.Days(2 + how), Days: upkeep.Days(5 + how)},
+	}, mustZone(p.t, p.zone))
+	if err != nil {
+		return err
+	}
+	for i, d := range devices {
+		o := g.Ingest(p.t.Context(), []ingest.Batch{d.batch(1, through[i])})[0]
+		if o.Err != nil || o.Ack.Refused != "" || o.Ack.Through != through[i] || o.Stored+o.Bad+len(o.Sites) != 0 {
+			return fmt.Errorf("%v again up to %d, after retention: got %+v", d.key(), through[i], o)
+		}
+	}
+	return nil
+}
+
 func (p *player) ingester() *ingest.Ingester {
-	return ingest.New(p.wrap(p.store), ingest.Options{StoreID: "store", Term: p.term, Now: noon, Decode: older(p.old)})
+	return ingest.New(p.wrap(p.store), ingest.Options{StoreID: "store", Term: p.term, Now: func() time.Time { return p.now }, Decode: older(p.old)})
 }
 
 // upgrade replaces the hub by one that can read every record, and lets it read
@@ -362,23 +412,27 @@ func (p *player) compare(devices []*device) error {
 	if err != nil {
 		return err
 	}
-	cells := make(rollup.Delta)
-	days, utc := make(rollup.Days), make(rollup.Days)
+	zone := mustZone(p.t, p.zone)
+	cells, all := p.retained.cells(), make(rollup.Delta)
+	days, utc := p.retained.days(zone), make(rollup.Days)
 	for _, d := range devices {
 		want := foldOf(p.t, d, d.last(), nil)
 		k := d.key()
 		switch {
 		case !maps.Equal(once.visits[k], want.visits):
 			return fmt.Errorf("%v: in one delivery got visits %+v, the fold gives %+v", k, once.visits[k], want.visits)
-		case !maps.Equal(split.visits[k], once.visits[k]):
-			return fmt.Errorf("%v: got visits %+v, in one delivery %+v", k, split.visits[k], once.visits[k])
+		case p.retained.differs(k, split.visits[k], once.visits[k]) != "":
+			return errors.New(p.retained.differs(k, split.visits[k], once.visits[k]))
 		case split.marks[k] != once.marks[k] || split.marks[k] == "":
 			return fmt.Errorf("%v: got mark %s, in one delivery %s", k, split.marks[k], once.marks[k])
 		}
-		for _, v := range want.visits {
-			count(cells, v)
-			countDay(days, v, mustZone(p.t, p.zone))
+		for seq, v := range want.visits {
+			count(all, v)
 			countDay(utc, v, time.UTC)
+			if _, gone := p.retained.visits[k][seq]; !gone {
+				count(cells, v)
+				countDay(days, v, zone)
+			}
 		}
 	}
 	if !maps.Equal(once.days, utc) {
@@ -387,11 +441,11 @@ func (p *player) compare(devices []*device) error {
 	if !maps.Equal(split.days, days) {
 		return fmt.Errorf("in %s got days %+v, a recount gives %+v", p.zone, split.days, days)
 	}
-	if !maps.Equal(once.cells, cells) {
-		return fmt.Errorf("in one delivery got roll-ups %+v, a recount gives %+v", once.cells, cells)
+	if !maps.Equal(once.cells, all) {
+		return fmt.Errorf("in one delivery got roll-ups %+v, a recount gives %+v", once.cells, all)
 	}
-	if !maps.Equal(split.cells, once.cells) {
-		return fmt.Errorf("got roll-ups %+v, in one delivery %+v", split.cells, once.cells)
+	if !maps.Equal(split.cells, cells) {
+		return fmt.Errorf("got roll-ups %+v, a recount gives %+v", split.cells, cells)
 	}
 	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"sourire/hub/audit"
 	"sourire/hub/ingest"
 	"sourire/hub/site"
+	"sourire/hub/upkeep"
 	"sourire/hub/verify"
 	"sourire/internal/feedback"
 	"sourire/internal/wire"
@@ -19,6 +21,8 @@ type IngestStore interface {
 	ingest.Rebuilds
 	ingest.Packs
 	verify.Store
+	upkeep.Store
+	audit.Store
 	PutSites(ctx context.Context, sites []site.Site) error
 	PutZone(ctx context.Context, zone *time.Location) error
 	ID(ctx context.Context) (string, error)
@@ -42,6 +46,8 @@ type Database struct {
 	Age func(tb testing.TB, key ingest.Key)
 	// Exec executes a statement.
 	Exec func(tb testing.TB, query string)
+	// Try executes a statement that may fail.
+	Try func(tb testing.TB, query string) error
 	// Comments returns the texts that are kept of a journal.
 	Comments func(tb testing.TB, key ingest.Key) map[feedback.Seq]string
 	// Refused returns how many refused payloads of a kiosk are kept, how long
@@ -64,6 +70,7 @@ func Ingest(t *testing.T, create func(t *testing.T) Database) {
 		{"Replay", replayCases()},
 		{"Writers", writerCases()},
 		{"Rebuild", rebuildCases()},
+		{"Retention", retentionCases()},
 		{"Faults", faultCases()},
 	}
 	for _, g := range groups {
@@ -95,6 +102,7 @@ type bench struct {
 	term     int64
 	now      time.Time // of the hub
 	devices  map[ingest.Key]*device
+	retained retained
 }
 
 func newBench(t *testing.T, db Database) *bench {

@@ -30,7 +30,7 @@ func (b *bench) check() {
 			b.Errorf("verify: %s epoch %v: %s", f.Source.Key.Kiosk, f.Source.Key.Epoch, p)
 		}
 	}
-	cells, days := make(rollup.Delta), make(rollup.Days)
+	cells, days := b.retained.cells(), b.retained.days(time.UTC)
 	b.read(func(r verify.Reader) error {
 		sources, err := r.Sources(b.Context())
 		if err != nil {
@@ -72,6 +72,7 @@ func (b *bench) recount(r verify.Reader, s verify.Source, d *device, cells rollu
 		return err
 	}
 	want := foldOf(b, d, s.Mark.Through, gaps)
+	b.retained.forget(s.Key, want)
 	if s.Mark.Hash != d.hashes[s.Mark.Through] {
 		b.Errorf("%v: got hash %v at %d, the device has %v", s.Key, s.Mark.Hash, s.Mark.Through, d.hashes[s.Mark.Through])
 	}

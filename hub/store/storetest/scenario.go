@@ -38,7 +38,7 @@ type line struct {
 type step struct {
 	Moves []move
 	Then  int // 0: nothing
-	Zone  int // in which the site is from then on, if that is what befalls
+	Zone  int // in which the site is from then on, or what is kept no longer, if that is what befalls
 }
 
 // What befalls the hub.
@@ -49,6 +49,7 @@ const (
 	rezoned   // the site moves to another zone
 	packed    // everything that can be is, in small stretches
 	rebuilt   // everything is derived anew, while what comes next is taken in
+	aged      // days pass, and what is kept no longer is deleted
 )
 
 // move is one batch: of which epoch, of which kind, and two numbers from which
@@ -88,7 +89,7 @@ func scenarios() *rapid.Generator[scenario] {
 		}
 		s.Old = rapid.SampledFrom([]int{0, 0, 2, 5, 20}).Draw(t, "old")
 		for range rapid.IntRange(0, 16).Draw(t, "steps") {
-			st := step{Then: rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cacheLost, cacheLost, cacheLost, cacheLost, reopened, upgraded, rezoned, packed, packed, rebuilt}).Draw(t, "then"), Zone: rapid.IntRange(0, len(zones())-1).Draw(t, "zone")}
+			st := step{Then: rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cacheLost, cacheLost, cacheLost, cacheLost, reopened, upgraded, rezoned, packed, packed, rebuilt, aged, aged}).Draw(t, "then"), Zone: rapid.IntRange(0, len(zones())-1).Draw(t, "zone")}
 			for range rapid.IntRange(1, 4).Draw(t, "moves") {
 				st.Moves = append(st.Moves, move{
 					Epoch: rapid.IntRange(0, len(s.Epochs)-1).Draw(t, "epoch"),
