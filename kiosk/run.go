@@ -14,6 +14,7 @@ import (
 	"sourire/internal/run"
 	"sourire/kiosk/app"
 	"sourire/kiosk/input"
+	"sourire/kiosk/input/gpio"
 	"sourire/kiosk/input/keyboard"
 	"sourire/kiosk/input/script"
 	"sourire/kiosk/settings"
@@ -42,11 +43,11 @@ func (cmd *runCmd) Run(c *console) error {
 		level = slog.LevelDebug
 	}
 	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))}
-	if o.Sources, err = cmd.sources(c, s); err != nil {
+	if o.Sources, err = cmd.sources(c, s, o.Log); err != nil {
 		return command.Usage(err)
 	}
 	if len(cmd.Input) == 0 && len(o.Sources) == 0 && !cmd.Window {
-		o.Log.Warn("nothing can press this kiosk, for it has neither terminal nor window: give run --window or --input (--input=none if that is meant)")
+		o.Log.Warn("nothing can press this kiosk, for it has neither buttons, terminal nor window: set buttons.lines, or give run --window or --input (--input=none if that is meant)")
 	}
 	if isTerminal(os.Stdin) {
 		o.Front = &lines{out: c.Out}
@@ -67,16 +68,23 @@ func (cmd *runCmd) Run(c *console) error {
 }
 
 // sources returns what the flags ask for.
-func (cmd *runCmd) sources(c *console, s settings.Settings) ([]input.Source, error) {
+func (cmd *runCmd) sources(c *console, s settings.Settings, log *slog.Logger) ([]input.Source, error) {
 	scale, err := feedback.ParseScale(s.Kiosk.Scale)
 	if err != nil {
 		return nil, err
 	}
+	var all []input.Source
+	if len(s.Buttons.Lines) > 0 {
+		buttons, err := newButtons(s, log)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, buttons)
+	}
 	asked := cmd.Input
-	if len(asked) == 0 && isTerminal(os.Stdin) && !cmd.Window {
+	if len(asked) == 0 && len(all) == 0 && isTerminal(os.Stdin) && !cmd.Window {
 		asked = []string{"keyboard"}
 	}
-	var all []input.Source
 	for _, name := range asked {
 		source, err := newSource(name, scale, c.Err)
 		if err != nil {
@@ -87,6 +95,15 @@ func (cmd *runCmd) sources(c *console, s settings.Settings) ([]input.Source, err
 		}
 	}
 	return all, nil
+}
+
+// newButtons returns the buttons of the settings.
+func newButtons(s settings.Settings, log *slog.Logger) (*gpio.Buttons, error) {
+	o := gpio.Options{Log: log, Wiring: gpio.Wiring{ActiveHigh: s.Buttons.ActiveHigh, NoPull: s.Buttons.NoPull, Debounce: s.Buttons.Debounce}}
+	for _, l := range s.Buttons.Lines {
+		o.Lines = append(o.Lines, gpio.Line(l))
+	}
+	return gpio.New(o)
 }
 
 // newSource returns the source of a name, nil for "none".
