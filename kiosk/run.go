@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,7 +13,6 @@ import (
 	"sourire/internal/run"
 	"sourire/kiosk/app"
 	"sourire/kiosk/input"
-	"sourire/kiosk/input/gpio"
 	"sourire/kiosk/input/keyboard"
 	"sourire/kiosk/input/script"
 	"sourire/kiosk/settings"
@@ -43,7 +41,11 @@ func (cmd *runCmd) Run(c *console) error {
 		level = slog.LevelDebug
 	}
 	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))}
-	if o.Sources, err = cmd.sources(c, s, o.Log); err != nil {
+	h, err := newHardware(s, o.Log)
+	if err != nil {
+		return command.Usage(err)
+	}
+	if o.Sources, err = cmd.sources(c, s, h); err != nil {
 		return command.Usage(err)
 	}
 	if len(cmd.Input) == 0 && len(o.Sources) == 0 && !cmd.Window {
@@ -54,32 +56,21 @@ func (cmd *runCmd) Run(c *console) error {
 	}
 	ctx, stop := run.Context()
 	defer stop()
-	kiosk := func(ctx context.Context, o app.Options) error {
-		k, err := app.New(ctx, o)
-		if err != nil {
-			return err
-		}
-		return k.Run(ctx)
-	}
 	if cmd.Window {
-		return window(ctx, o, kiosk)
+		return window(ctx, o, h.run)
 	}
-	return kiosk(ctx, o)
+	return h.run(ctx, o)
 }
 
 // sources returns what the flags ask for.
-func (cmd *runCmd) sources(c *console, s settings.Settings, log *slog.Logger) ([]input.Source, error) {
+func (cmd *runCmd) sources(c *console, s settings.Settings, h *hardware) ([]input.Source, error) {
 	scale, err := feedback.ParseScale(s.Kiosk.Scale)
 	if err != nil {
 		return nil, err
 	}
 	var all []input.Source
-	if len(s.Buttons.Lines) > 0 {
-		buttons, err := newButtons(s, log)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, buttons)
+	if h.buttons != nil {
+		all = append(all, h.buttons)
 	}
 	asked := cmd.Input
 	if len(asked) == 0 && len(all) == 0 && isTerminal(os.Stdin) && !cmd.Window {
@@ -95,15 +86,6 @@ func (cmd *runCmd) sources(c *console, s settings.Settings, log *slog.Logger) ([
 		}
 	}
 	return all, nil
-}
-
-// newButtons returns the buttons of the settings.
-func newButtons(s settings.Settings, log *slog.Logger) (*gpio.Buttons, error) {
-	o := gpio.Options{Log: log, Wiring: gpio.Wiring{ActiveHigh: s.Buttons.ActiveHigh, NoPull: s.Buttons.NoPull, Debounce: s.Buttons.Debounce}}
-	for _, l := range s.Buttons.Lines {
-		o.Lines = append(o.Lines, gpio.Line(l))
-	}
-	return gpio.New(o)
 }
 
 // newSource returns the source of a name, nil for "none".

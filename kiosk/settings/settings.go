@@ -33,6 +33,11 @@ type Settings struct {
 		NoPull     bool          `toml:"no_pull" help:"The board has resistors of its own; otherwise the chip pulls the lines."`
 		Debounce   time.Duration `toml:"debounce" help:"How long a line must be quiet until the kernel tells an edge. 0 to 15ms."`
 	} `toml:"buttons" help:"Buttons on GPIO lines. A press counts when a button was held for 20 ms."`
+	Lamps struct {
+		Lines     []string `toml:"lines" help:"GPIO line of each lamp, in the order of the buttons. All of them light as thanks, whatever was pressed."`
+		Buzzer    string   `toml:"buzzer" help:"GPIO line of a buzzer, for a short sound as thanks. Empty: none."`
+		ActiveLow bool     `toml:"active_low" help:"A lamp is on while its line is low."`
+	} `toml:"lamps" help:"Lamps and a buzzer on GPIO lines, as thanks when a press is on disk."`
 	Hub struct {
 		Address string `toml:"address" help:"Broker of the hub, mqtt://host:port or mqtts://host:port; several nodes of one as mqtt://host:port,host:port."`
 		Key     string `toml:"key" help:"Key that the hub wants to see. key_file keeps it out of this file."`
@@ -114,16 +119,20 @@ func (s Settings) checkLanguage() error {
 
 func (s Settings) checkButtons() error {
 	b := s.Buttons
+	all := append(append(slices.Clone(b.Lines), s.Lamps.Lines...), s.Lamps.Buzzer)
+	for i, l := range all {
+		if l != "" && slices.Index(all, l) != i {
+			return fmt.Errorf("settings buttons.lines, lamps.lines and lamps.buzzer name line %q twice: each button and lamp has a line of its own", l)
+		}
+		if i < len(all)-1 && strings.TrimSpace(l) == "" {
+			return fmt.Errorf("setting buttons.lines or lamps.lines has an empty name: leave it out or name the line")
+		}
+	}
 	if len(b.Lines) == 0 {
 		return nil
 	}
 	if scale, err := feedback.ParseScale(s.Kiosk.Scale); err == nil && len(b.Lines) != scale.Steps {
 		return fmt.Errorf("setting buttons.lines names %d lines and scale %s has %d faces: name one line for each face, worst first", len(b.Lines), scale.ID, scale.Steps)
-	}
-	for i, l := range b.Lines {
-		if strings.TrimSpace(l) == "" || slices.Index(b.Lines, l) != i {
-			return fmt.Errorf("setting buttons.lines: line %d is %q, which is empty or named twice: each button has a line of its own", i+1, l)
-		}
 	}
 	if b.Debounce < 0 || b.Debounce > maxDebounce {
 		return fmt.Errorf("setting buttons.debounce is %v: give 0 to %v, or presses of 20 ms are not seen", b.Debounce, maxDebounce)

@@ -42,8 +42,10 @@ func TestSettings_PrintAndLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := setting.Load(settings.Defaults(), setting.Source{File: file})
-	if len(got.Buttons.Lines) == 0 {
-		got.Buttons.Lines = nil // a list of none is none
+	for _, list := range []*[]string{&got.Buttons.Lines, &got.Lamps.Lines} {
+		if len(*list) == 0 {
+			*list = nil // a list of none is none
+		}
 	}
 	if err != nil || !reflect.DeepEqual(got, settings.Defaults()) {
 		t.Errorf("got %+v and %v, want the defaults", got, err)
