@@ -17,7 +17,9 @@ type archive struct {
 	err   error
 }
 
-func newArchive(w io.Writer) *archive { return &archive{w: w, made: map[string]bool{"/": true, ".": true}} }
+func newArchive(w io.Writer) *archive {
+	return &archive{w: w, made: map[string]bool{"/": true, ".": true}}
+}
 
 // file adds a file of the host, and the folders above it.
 func (a *archive) file(name, from string, mode os.FileMode) {

@@ -9,7 +9,7 @@ import (
 
 // Modules of the kernel that the machine needs, in their order.
 func modules() []string {
-	return []string{"virtio", "virtio_ring", "virtio_mmio", "failover", "net_failover", "virtio_net", "virtio_blk"}
+	return []string{"virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net", "virtio_blk"}
 }
 
 // kernelFolder holds vmlinuz and the modules; .ci/deps fills it.

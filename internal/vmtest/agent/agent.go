@@ -4,8 +4,9 @@
 // It stands beside the line, in tests only, and keeps nothing.
 package agent
 
-// Port is the machine's.
-const Port = 7000
+// Param is the kernel's parameter that says where the machine finds the host:
+// Param=address:port.
+const Param = "sourire.agent"
 
 // What the machine can do.
 const (

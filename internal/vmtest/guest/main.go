@@ -2,7 +2,7 @@
 
 // Command guest is the first process of the machine that internal/vmtest starts:
 // it mounts, loads modules, brings the network up and then does what the host
-// asks for, one line of JSON for each request on a TCP connection.
+// asks for, one line of JSON for each request on a connection that it dials.
 //
 // It stands beside the line, in tests only. It keeps nothing: what a test wants to
 // survive lies on the disk that it gives to the machine.
@@ -100,36 +100,36 @@ func network(name string, ip net.IP) error {
 	return set(unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING); return nil })
 }
 
+// serve asks the host what to do, until it hangs up.
 func serve() error {
-	l, err := net.Listen("tcp", fmt.Sprintf(":%d", agent.Port))
+	line, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		return err
 	}
-	running := make(map[string]*exec.Cmd)
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
+	address := ""
+	for _, word := range strings.Fields(string(line)) {
+		if v, ok := strings.CutPrefix(word, agent.Param+"="); ok {
+			address = v
 		}
-		talk(c, running)
 	}
-}
-
-// talk answers the requests of one connection; one is open at a time.
-func talk(c net.Conn, running map[string]*exec.Cmd) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
 	defer c.Close()
+	running := make(map[string]*exec.Cmd)
 	in, out := json.NewDecoder(bufio.NewReader(c)), json.NewEncoder(c)
 	for {
 		var q agent.Request
-		if in.Decode(&q) != nil {
-			return
+		if err := in.Decode(&q); err != nil {
+			return err
 		}
 		a, err := do(q, running)
 		if err != nil {
 			a.Err = err.Error()
 		}
-		if out.Encode(a) != nil {
-			return
+		if err := out.Encode(a); err != nil {
+			return err
 		}
 	}
 }
