@@ -23,8 +23,8 @@ import (
 const HostAddress = "10.0.2.2"
 
 // The lines of the PL061, by the names that the machine gives them: three buttons,
-// and from line 4 on three lamps. Line 3 is the power key of QEMU's own device tree.
-var lineNames = []string{"BUTTON-BAD", "BUTTON-SO-SO", "BUTTON-GOOD", "", "LAMP-1", "LAMP-2", "LAMP-3", ""}
+// and from line 4 on three lamps and a buzzer. Line 3 is the power key of QEMU's own device tree.
+var lineNames = []string{"BUTTON-BAD", "BUTTON-SO-SO", "BUTTON-GOOD", "", "LAMP-1", "LAMP-2", "LAMP-3", "BUZZER"}
 
 const (
 	firstLamp = 4
@@ -258,6 +258,18 @@ func (m *Machine) Down(button int) { m.t.Helper(); m.level(button, false) }
 
 // Up takes a finger away.
 func (m *Machine) Up(button int) { m.t.Helper(); m.level(button, true) }
+
+// forget drops what lamps did until now. QEMU pulls lines up that nobody drives, so
+// that each lamp is lit for a moment before the kiosk takes its line.
+func (m *Machine) forget() {
+	for {
+		select {
+		case <-m.lamps:
+		default:
+			return
+		}
+	}
+}
 
 // Lit waits until a lamp is switched on or off and returns how long that took; it
 // reports false when it was not, in time.

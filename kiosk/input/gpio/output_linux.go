@@ -10,14 +10,18 @@ import (
 func (o *Output) Set(on bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.req == nil {
-		r, err := open(o.line, uapi.LineFlagV2Output, o.wiring)
-		if err != nil {
-			return fmt.Errorf("gpio: output %s: %w", o.line, err)
+	if o.req != nil {
+		if o.req.set(on) == nil {
+			return nil
 		}
-		o.req = r
+		o.drop() // its chip has vanished, and may be there again
 	}
-	if err := o.req.set(on); err != nil {
+	r, err := open(o.line, uapi.LineFlagV2Output, o.wiring)
+	if err != nil {
+		return fmt.Errorf("gpio: output %s: %w", o.line, err)
+	}
+	o.req = r
+	if err := r.set(on); err != nil {
 		o.drop()
 		return fmt.Errorf("gpio: output %s: %w: %w", o.line, ErrGone, err)
 	}
