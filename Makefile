@@ -37,6 +37,7 @@ demo: build ## a hub and three kiosks with visitors; FOR=20s ends by itself and 
 
 test: ## the gate: install what the tests need, then run all of them
 	.ci/deps
+	.ci/vm
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 15m -race $(RACED)
 	@echo '$(GO) test -p 1 -timeout 15m $(WHOLES)'; s=$$(mktemp); \

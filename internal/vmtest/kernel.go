@@ -12,7 +12,7 @@ func modules() []string {
 	return []string{"virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net", "virtio_blk"}
 }
 
-// kernelFolder holds vmlinuz and the modules; .ci/deps fills it.
+// kernelFolder holds vmlinuz and the modules; .ci/vm fills it.
 func kernelFolder() (string, error) {
 	if dir := os.Getenv("SOURIRE_VM"); dir != "" {
 		return dir, nil
@@ -38,8 +38,8 @@ func need(t *testing.T) string {
 		return folder
 	}
 	if os.Getenv("CI") != "" {
-		t.Fatalf("no machine can be started: %v; run .ci/deps", err)
+		t.Fatalf("no machine can be started: %v; run .ci/deps and .ci/vm", err)
 	}
-	t.Skipf("no machine can be started: %v; run .ci/deps", err)
+	t.Skipf("no machine can be started: %v; run .ci/deps and .ci/vm", err)
 	return ""
 }
