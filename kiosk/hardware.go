@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"sourire/internal/wire"
 	"sourire/kiosk/app"
 	"sourire/kiosk/clock"
 	"sourire/kiosk/input/gpio"
@@ -54,6 +55,16 @@ func newHardware(s settings.Settings, log *slog.Logger) (*hardware, error) {
 	return h, nil
 }
 
+// buttonsHealth tells how the buttons are.
+func (h *hardware) buttonsHealth() []wire.Button {
+	wrong, counts := h.buttons.Wrong(), h.buttons.Counts()
+	out := make([]wire.Button, len(counts))
+	for i, c := range counts {
+		out[i] = wire.Button{Heard: wrong[i] == nil, TooShort: c.TooShort, Stuck: c.Stuck, Lost: c.Lost, Losses: c.Losses}
+	}
+	return out
+}
+
 // good tells a technician, lamp by lamp, what is well: every button is heard, the
 // hub has everything, the clock is right.
 func (h *hardware) good() []bool {
@@ -68,6 +79,9 @@ func (h *hardware) good() []bool {
 
 // run runs a kiosk whose front the lamps are, too, and switches them off behind it.
 func (h *hardware) run(ctx context.Context, o app.Options) error {
+	if h.buttons != nil {
+		o.Buttons = h.buttonsHealth
+	}
 	if h.lamps != nil {
 		if o.Front == nil {
 			o.Front = h.lamps
