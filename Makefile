@@ -18,14 +18,18 @@ WINDOW := gui,x11,gles,no_emoji,migrated_fynedo
 HEADERS := x11 xcursor xrandr xi xinerama xxf86vm gl egl glesv2
 
 .DEFAULT_GOAL := help
-.PHONY: help build kiosk-window demo test soak big bench check clean
+.PHONY: help build kiosk-arm64 kiosk-armv7 kiosk-armv6 kiosk-window demo test soak big bench check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build sourire-kiosk and sourire-hub into bin/; VERSION=1.2.3 names a release
+build: ## build both programs into bin/; VERSION=1.2.3 names a release; kiosk-arm64, -armv7, -armv6 are for boards
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-kiosk ./kiosk
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-hub ./hub
+
+kiosk-arm64 kiosk-armv7 kiosk-armv6: kiosk-%: # for a board, static and without a window, into bin/
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(word 1,$(subst v, ,$*)) GOARM=$(word 2,$(subst v, ,$*)) \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sourire-kiosk-$* ./kiosk
 
 kiosk-window: ## build the kiosk with a window into bin/; needs the packages of .ci/deps, and minutes once
 	CGO_ENABLED=1 $(GO) build -trimpath -tags $(WINDOW) -ldflags '$(LDFLAGS)' -o bin/sourire-kiosk-window ./kiosk
@@ -37,6 +41,7 @@ demo: build ## a hub and three kiosks with visitors; FOR=20s ends by itself and 
 
 test: ## the gate: install what the tests need, then run all of them
 	.ci/deps
+	.ci/vm
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 15m -race $(RACED)
 	@echo '$(GO) test -p 1 -timeout 15m $(WHOLES)'; s=$$(mktemp); \

@@ -30,6 +30,7 @@ func program(args []string, out, errs io.Writer) int {
 	var commands struct {
 		Run      runCmd      `cmd:"" help:"Take presses and bring them to the hub, until a signal."`
 		Status   statusCmd   `cmd:"" help:"Tell how this kiosk is, running or not."`
+		Pins     pinsCmd     `cmd:"" bare:"" help:"List the GPIO lines to which buttons and lamps can be wired."`
 		Press    pressCmd    `cmd:"" help:"Press a face of a stopped kiosk once."`
 		Simulate simulateCmd `cmd:"" help:"Run many kiosks with made-up visitors against a hub."`
 		Version  versionCmd  `cmd:"" bare:"" help:"Print the version."`

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,41 +41,41 @@ func (cmd *runCmd) Run(c *console) error {
 		level = slog.LevelDebug
 	}
 	o := app.Options{Settings: s, Log: slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level}))}
-	if o.Sources, err = cmd.sources(c, s); err != nil {
+	h, err := newHardware(s, o.Log)
+	if err != nil {
+		return command.Usage(err)
+	}
+	if o.Sources, err = cmd.sources(c, s, h); err != nil {
 		return command.Usage(err)
 	}
 	if len(cmd.Input) == 0 && len(o.Sources) == 0 && !cmd.Window {
-		o.Log.Warn("nothing can press this kiosk, for it has neither terminal nor window: give run --window or --input (--input=none if that is meant)")
+		o.Log.Warn("nothing can press this kiosk, for it has neither buttons, terminal nor window: set buttons.lines, or give run --window or --input (--input=none if that is meant)")
 	}
 	if isTerminal(os.Stdin) {
 		o.Front = &lines{out: c.Out}
 	}
 	ctx, stop := run.Context()
 	defer stop()
-	kiosk := func(ctx context.Context, o app.Options) error {
-		k, err := app.New(ctx, o)
-		if err != nil {
-			return err
-		}
-		return k.Run(ctx)
-	}
 	if cmd.Window {
-		return window(ctx, o, kiosk)
+		return window(ctx, o, h.run)
 	}
-	return kiosk(ctx, o)
+	return h.run(ctx, o)
 }
 
 // sources returns what the flags ask for.
-func (cmd *runCmd) sources(c *console, s settings.Settings) ([]input.Source, error) {
+func (cmd *runCmd) sources(c *console, s settings.Settings, h *hardware) ([]input.Source, error) {
 	scale, err := feedback.ParseScale(s.Kiosk.Scale)
 	if err != nil {
 		return nil, err
 	}
+	var all []input.Source
+	if h.buttons != nil {
+		all = append(all, h.buttons)
+	}
 	asked := cmd.Input
-	if len(asked) == 0 && isTerminal(os.Stdin) && !cmd.Window {
+	if len(asked) == 0 && len(all) == 0 && isTerminal(os.Stdin) && !cmd.Window {
 		asked = []string{"keyboard"}
 	}
-	var all []input.Source
 	for _, name := range asked {
 		source, err := newSource(name, scale, c.Err)
 		if err != nil {

@@ -104,6 +104,9 @@ func goldenMessages() []golden {
 		V: 1, Session: 1_790_000_000_001, Epoch: goldenEpoch, Next: 12, Queue: 3, At: 1_790_000_000_000, QueuedPresses: 2,
 		Presses: 9, DiskFree: 12_000_000_000, DaysLeft: 812.5, WriteMicros: 1_830, ClockTrusted: true, MemoryBytes: 31_457_280,
 	}
+	board := health
+	board.UpSeconds, board.Celsius, board.Throttled, board.MemoryFree, board.DiskWritten, board.LinkDBm = 86_400, 54, 0x50000, 402_653_184, 73_400_320, -61
+	board.Buttons = []Button{{Heard: true, TooShort: 4}, {Heard: true}, {Stuck: 1, Lost: 12, Losses: 2}}
 	plan := Plan{V: 1, Site: "store-1", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"}
 	worded := plan
 	worded.Words = map[string]Words{
@@ -123,6 +126,7 @@ func goldenMessages() []golden {
 		{"state-birth", state},
 		{"state-will", will},
 		{"health", health},
+		{"health-board", board},
 		{"plan", plan},
 		{"plan-words", worded},
 		{"hub-online", hub},

@@ -38,6 +38,25 @@ type Health struct {
 	WriteMicros   int64   `json:"write_us"`      // slowest durable append of the last minute
 	ClockTrusted  bool    `json:"clock_trusted"` // the system holds its clock to be synchronised
 	MemoryBytes   int64   `json:"memory"`
+	// What the box tells of itself; absent where it does not.
+	UpSeconds   int64   `json:"up_s,omitempty"`         // since its boot
+	Celsius     int64   `json:"celsius,omitempty"`      // of the processor
+	Throttled   int64   `json:"throttled,omitempty"`    // a Pi's bits: 0 too little voltage, 1 capped, 2 throttled, 3 hot; the same + 16 since boot
+	MemoryFree  int64   `json:"memory_free,omitempty"`  // bytes, of the machine
+	DiskWritten int64   `json:"disk_written,omitempty"` // bytes to the disk of the data, since its boot
+	LinkDBm     int64   `json:"link_dbm,omitempty"`     // of the wireless link, below 0
+	// Buttons are those of a kiosk on GPIO lines, worst face first. How often each
+	// was pressed is not among it: nobody shall read votes from a health.
+	Buttons []Button `json:"buttons,omitempty"`
+}
+
+// Button is how a button is, and what happened to it since the program began.
+type Button struct {
+	Heard    bool  `json:"heard"`            // its line is open
+	TooShort int64 `json:"short,omitempty"`  // down for less than 20 ms: phantoms, or a loose wire
+	Stuck    int64 `json:"stuck,omitempty"`  // times that it was down for 10 s
+	Lost     int64 `json:"lost,omitempty"`   // edges that the kernel dropped
+	Losses   int64 `json:"losses,omitempty"` // times that its chip vanished
 }
 
 // maxDays stands for a capacity that never ends: that of a kiosk without presses.

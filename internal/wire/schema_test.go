@@ -87,7 +87,7 @@ func TestSchema_namesEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	types := map[string]any{
-		"batch": Batch{}, "text": Text{}, "ack": Ack{}, "state": State{}, "health": Health{}, "plan": Plan{}, "hub": Hub{},
+		"batch": Batch{}, "text": Text{}, "ack": Ack{}, "state": State{}, "health": Health{}, "button": Button{}, "plan": Plan{}, "hub": Hub{},
 	}
 	for def, v := range types {
 		var fields []string
@@ -202,6 +202,7 @@ func TestSchema_refusesMutants(t *testing.T) {
 	s := openSchema(t)
 	optional := map[string]bool{
 		"records": true, "texts": true, "wait": true, "refused": true, "why": true, "at": true, "words": true,
+		"up_s": true, "celsius": true, "throttled": true, "memory_free": true, "disk_written": true, "link_dbm": true, "buttons": true,
 	}
 	total := 0
 	for _, g := range allGoldens() {

@@ -81,9 +81,11 @@ type Options struct {
 	Clock    Clock        // nil means the machine's
 	Sources  []input.Source
 	Front    Front // nil: nobody sees or hears anything
-	Times    uplink.Times
-	Upkeep   time.Duration // 0 means DefaultUpkeep
-	Offline  bool          // no hub is looked for
+	// Buttons tells how the buttons are, for the health; nil: there are none.
+	Buttons func() []wire.Button
+	Times   uplink.Times
+	Upkeep  time.Duration // 0 means DefaultUpkeep
+	Offline bool          // no hub is looked for
 
 	// The seams at which faults and ledgers are put in.
 
@@ -178,7 +180,7 @@ func (k *Kiosk) open(ctx context.Context) error {
 	if k.plans, err = settings.OpenPlans(s, k.o.Log); err != nil {
 		return err
 	}
-	k.gauge = health.New(health.Options{Journal: k.journal, Clock: k.o.Clock, DiskFree: diskFree})
+	k.gauge = health.New(health.Options{Journal: k.journal, Clock: k.o.Clock, Data: s.Data, DiskFree: diskFree, Buttons: k.o.Buttons})
 	var appender Appender = k.journal
 	if k.o.WrapAppender != nil {
 		appender = k.o.WrapAppender(appender)

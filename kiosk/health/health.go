@@ -36,10 +36,14 @@ type Clock interface{ Now() clock.Reading }
 type Options struct {
 	Journal Journal
 	Clock   Clock
-	// Data is the folder whose disk is measured, unless DiskFree is given.
+	// Data is the folder whose disk is measured.
 	Data string
-	// DiskFree returns the bytes free on the disk; nil means those of Data.
+	// DiskFree returns the bytes free on the disk; nil means that of Data.
 	DiskFree func() (int64, error)
+	// Root is where the machine tells of itself; "" means "/".
+	Root string
+	// Buttons tells how the buttons are; nil means that there are none.
+	Buttons func() []wire.Button
 	// Memory returns the bytes that the program occupies; nil means [Memory].
 	Memory func() int64
 }
@@ -52,6 +56,9 @@ type Gauge struct{ o Options }
 func New(o Options) *Gauge {
 	if o.DiskFree == nil {
 		o.DiskFree = func() (int64, error) { return DiskFree(o.Data) }
+	}
+	if o.Root == "" {
+		o.Root = "/"
 	}
 	if o.Memory == nil {
 		o.Memory = Memory
@@ -85,6 +92,10 @@ func (g *Gauge) Read(ctx context.Context) (wire.Health, error) {
 	}
 	if free, err := g.o.DiskFree(); err == nil {
 		h.DiskFree = free
+	}
+	readBoard(&h, g.o.Root, g.o.Data)
+	if g.o.Buttons != nil {
+		h.Buttons = g.o.Buttons()
 	}
 	return h, nil
 }

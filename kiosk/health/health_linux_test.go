@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -32,19 +33,21 @@ func TestGauge_Read(t *testing.T) {
 	}
 	o := health.Options{
 		Journal: fakeJournal{stats: stats}, Clock: fakeClock{Wall: time.UnixMilli(1_790_000_000_000), Trusted: true},
-		DiskFree: func() (int64, error) { return 99, nil }, Memory: func() int64 { return 88 },
+		DiskFree: func() (int64, error) { return 99, nil }, Memory: func() int64 { return 88 }, Root: t.TempDir(),
+		Buttons: func() []wire.Button { return []wire.Button{{Heard: true, TooShort: 3}} },
 	}
 	want := wire.Health{
 		V: wire.Version, Session: 3, Epoch: 2, Next: 42, Queue: 7, QueuedPresses: 5, Presses: 40, DaysLeft: 12.5,
 		At: 1_790_000_000_000, WriteMicros: 1234, ClockTrusted: true, MemoryBytes: 88, DiskFree: 99,
+		Buttons: []wire.Button{{Heard: true, TooShort: 3}},
 	}
-	if got, err := health.New(o).Read(t.Context()); got != want || err != nil {
+	if got, err := health.New(o).Read(t.Context()); !reflect.DeepEqual(got, want) || err != nil {
 		t.Errorf("got %+v and %v, want %+v", got, err, want)
 	}
 	o.Clock = fakeClock{Wall: time.UnixMilli(5)}
 	o.DiskFree = func() (int64, error) { return 0, errors.New("no disk") }
 	want.At, want.ClockTrusted, want.DiskFree = 0, false, 0
-	if got, err := health.New(o).Read(t.Context()); got != want || err != nil {
+	if got, err := health.New(o).Read(t.Context()); !reflect.DeepEqual(got, want) || err != nil {
 		t.Errorf("got %+v and %v, want %+v: no time that is not trusted, no disk that cannot be measured", got, err, want)
 	}
 	broken := errors.New("broken")

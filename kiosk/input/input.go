@@ -33,6 +33,9 @@ const (
 	// Gesture: the buttons at Place and Other were held together, as
 	// technicians do and visitors do not. The last Press at each was no vote.
 	Gesture
+	// Cleaning: the buttons at Place and Other were held together, as whoever
+	// cleans the terminal does. The last Press at each was no vote.
+	Cleaning
 	// Away: a tap beside the faces while a touchscreen offers to change an
 	// answer: the next tap on a face is somebody else's.
 	Away
@@ -47,6 +50,8 @@ func (k Kind) String() string {
 		return "stuck"
 	case Gesture:
 		return "gesture"
+	case Cleaning:
+		return "cleaning"
 	case Away:
 		return "away"
 	}
@@ -57,7 +62,7 @@ func (k Kind) String() string {
 type Signal struct {
 	Kind Kind
 	// Place is the face's: 0 for the worst, up to one less than there are.
-	// Other is the second one of a Gesture.
+	// Other is the second one of a Gesture or of Cleaning.
 	Place, Other int
 	// Held is how long the button was down when the signal was told.
 	Held time.Duration

@@ -199,6 +199,14 @@ func TestStep_Properties(t *testing.T) {
 			"gesture": func(t *rapid.T) {
 				w.signal(input.Signal{Kind: input.Gesture, Place: w.place("face"), Other: w.place("other")})
 			},
+			"cleaning gesture": func(t *rapid.T) {
+				if clean < 0 {
+					clean = w.now + session.CleaningTimeout
+				} else {
+					clean = -1
+				}
+				w.signal(input.Signal{Kind: input.Cleaning, Place: w.place("face"), Other: w.place("other")})
+			},
 			"away":    func(t *rapid.T) { w.signal(input.Signal{Kind: input.Away, Touch: true}) },
 			"reason":  func(t *rapid.T) { w.do(session.Reason{Code: "dirty"}) },
 			"comment": func(t *rapid.T) { w.do(session.Comment{Text: "hm"}) },

@@ -165,10 +165,11 @@ func (m *step) finger(s input.Signal) {
 		m.pressed(s)
 	case input.Stuck:
 		m.mark(s.Place, func(g *group) { g.stuck = true }, func(p feedback.Seq) feedback.Fact { return feedback.Stuck{Press: p} })
+	case input.Cleaning:
+		m.noVotes(s)
+		m.cleaning(m.clean == 0)
 	case input.Gesture:
-		for _, place := range []int{s.Place, s.Other} {
-			m.mark(place, func(g *group) { g.gesture = true }, func(p feedback.Seq) feedback.Fact { return feedback.Gesture{Press: p} })
-		}
+		m.noVotes(s)
 		if m.screen == Faces || m.screen == Thanks {
 			m.show(Technician, m.now+TechnicianTimeout)
 		}
@@ -178,6 +179,13 @@ func (m *step) finger(s input.Signal) {
 			m.about = answer{}
 			m.rest()
 		}
+	}
+}
+
+// noVotes says of the presses with which a gesture began that they are no votes.
+func (m *step) noVotes(s input.Signal) {
+	for _, place := range []int{s.Place, s.Other} {
+		m.mark(place, func(g *group) { g.gesture = true }, func(p feedback.Seq) feedback.Fact { return feedback.Gesture{Press: p} })
 	}
 }
 

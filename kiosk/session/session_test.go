@@ -321,6 +321,21 @@ func TestStep_Gesture(t *testing.T) {
 	k.wantScreen(session.Faces)
 }
 
+func TestStep_CleaningGesture(t *testing.T) {
+	k := newKiosk(t, planOf("smiley3"))
+	k.step(10*s, button(0)) // 2
+	k.step(10*s, button(1)) // 3
+	k.wantFacts(k.step(15*s, signal(input.Cleaning, 0, 1)), feedback.Cleaning{On: true}, feedback.Gesture{Press: 2}, feedback.Gesture{Press: 3})
+	k.wantScreen(session.Locked)
+	k.step(20*s, button(0)) // 7
+	k.step(20*s, button(1)) // 8
+	if k.out.Thank {
+		t.Error("thanked while somebody cleans")
+	}
+	k.wantFacts(k.step(25*s, signal(input.Cleaning, 0, 1)), feedback.Cleaning{On: false}, feedback.Gesture{Press: 7}, feedback.Gesture{Press: 8})
+	k.wantScreen(session.Faces)
+}
+
 func TestStep_AnotherEpoch(t *testing.T) {
 	k := newKiosk(t, planOf("smiley3"))
 	k.step(10*s, button(0))

@@ -27,6 +27,17 @@ type Settings struct {
 		Scale      string `toml:"scale" help:"Scale of the answers: smiley3, smiley4, smiley5, csat5, csat7, csat10, nps, ces7 or binary."`
 		Language   string `toml:"language" help:"Language that visitors see first: fr, en, or one for which the hub's plan has words."`
 	} `toml:"kiosk" help:"Which kiosk this is and what it asks. A plan from the hub goes before all but the id and the language."`
+	Buttons struct {
+		Lines      []string      `toml:"lines" help:"GPIO line of each button, worst face first, by its name or as chip label:number; sourire-kiosk pins lists them. Empty: this kiosk has no buttons." example:"GPIO17"`
+		ActiveHigh bool          `toml:"active_high" help:"The line is high while a button is down. Otherwise buttons close to ground."`
+		NoPull     bool          `toml:"no_pull" help:"The board has resistors of its own; otherwise the chip pulls the lines."`
+		Debounce   time.Duration `toml:"debounce" help:"How long a line must be quiet until the kernel tells an edge. 0 to 15ms."`
+	} `toml:"buttons" help:"Buttons on GPIO lines. A press counts when a button was held for 20 ms."`
+	Lamps struct {
+		Lines     []string `toml:"lines" help:"GPIO line of each lamp, in the order of the buttons. All of them light as thanks, whatever was pressed."`
+		Buzzer    string   `toml:"buzzer" help:"GPIO line of a buzzer, for a short sound as thanks. Empty: none."`
+		ActiveLow bool     `toml:"active_low" help:"A lamp is on while its line is low."`
+	} `toml:"lamps" help:"Lamps and a buzzer on GPIO lines, as thanks when a press is on disk."`
 	Hub struct {
 		Address string `toml:"address" help:"Broker of the hub, mqtt://host:port or mqtts://host:port; several nodes of one as mqtt://host:port,host:port."`
 		Key     string `toml:"key" help:"Key that the hub wants to see. key_file keeps it out of this file."`
@@ -48,6 +59,10 @@ const (
 	minSize = 1 << 20
 )
 
+// maxDebounce leaves of a press of 20 ms, less what the kernel's rounding takes,
+// enough to be seen.
+const maxDebounce = 15 * time.Millisecond
+
 // Defaults returns the settings of a kiosk beside its hub. Only [kiosk] id has
 // none: two kiosks of one name would take each other's place.
 func Defaults() Settings {
@@ -59,6 +74,7 @@ func Defaults() Settings {
 	s.Kiosk.Scale = string(feedback.Scales()[0].ID)
 	s.Kiosk.Language = "fr"
 	s.Hub.Address = "mqtt://127.0.0.1:1883"
+	s.Buttons.Debounce = 5 * time.Millisecond
 	s.Journal.Keep = 30 * 24 * time.Hour
 	s.Journal.MaxSize = 1 << 30
 	return s
@@ -88,7 +104,7 @@ func (s Settings) Check() error {
 			return fmt.Errorf("setting %s: %w", c.key, c.err)
 		}
 	}
-	return cmp.Or(s.checkLanguage(), s.checkHub(), s.checkJournal())
+	return cmp.Or(s.checkLanguage(), s.checkButtons(), s.checkHub(), s.checkJournal())
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -97,6 +113,29 @@ func (s Settings) checkLanguage() error {
 	_, err := language.Parse(s.Kiosk.Language) // which knows the registered ones
 	if err != nil || !isLanguage(s.Kiosk.Language) {
 		return fmt.Errorf("setting kiosk.language %q is no language: write fr, en, or one for which the hub's plan has words", s.Kiosk.Language)
+	}
+	return nil
+}
+
+func (s Settings) checkButtons() error {
+	b := s.Buttons
+	all := append(append(slices.Clone(b.Lines), s.Lamps.Lines...), s.Lamps.Buzzer)
+	for i, l := range all {
+		if l != "" && slices.Index(all, l) != i {
+			return fmt.Errorf("settings buttons.lines, lamps.lines and lamps.buzzer name line %q twice: each button and lamp has a line of its own", l)
+		}
+		if i < len(all)-1 && strings.TrimSpace(l) == "" {
+			return fmt.Errorf("setting buttons.lines or lamps.lines has an empty name: leave it out or name the line")
+		}
+	}
+	if len(b.Lines) == 0 {
+		return nil
+	}
+	if scale, err := feedback.ParseScale(s.Kiosk.Scale); err == nil && len(b.Lines) != scale.Steps {
+		return fmt.Errorf("setting buttons.lines names %d lines and scale %s has %d faces: name one line for each face, worst first", len(b.Lines), scale.ID, scale.Steps)
+	}
+	if b.Debounce < 0 || b.Debounce > maxDebounce {
+		return fmt.Errorf("setting buttons.debounce is %v: give 0 to %v, or presses of 20 ms are not seen", b.Debounce, maxDebounce)
 	}
 	return nil
 }

@@ -91,8 +91,10 @@ func parseLine(words []string) (Line, error) {
 		s.Kind, s.Held = input.Stuck, 10*time.Second
 	case "gesture":
 		s.Kind, s.Held, faces = input.Gesture, 5*time.Second, 2
+	case "cleaning":
+		s.Kind, s.Held, faces = input.Cleaning, 5*time.Second, 2
 	default:
-		return Line{}, fmt.Errorf("%q: want face, tap, away, stuck or gesture", words[2])
+		return Line{}, fmt.Errorf("%q: want face, tap, away, stuck, gesture or cleaning", words[2])
 	}
 	if len(words) != 3+faces {
 		return Line{}, bad
