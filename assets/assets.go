@@ -16,7 +16,7 @@ import (
 	"io/fs"
 )
 
-//go:embed faces/*.svg kiosk locales/*.toml web
+//go:embed faces/*.svg kiosk locales/*.toml survey/*.toml web
 var files embed.FS
 
 // Faces returns the faces, face-1.svg (very unhappy) to face-5.svg (very
@@ -31,6 +31,10 @@ func Kiosk() fs.FS { return sub("kiosk") }
 // Locales returns the texts, one TOML file for each language, named by its
 // BCP 47 tag.
 func Locales() fs.FS { return sub("locales") }
+
+// Survey returns the words of surveys that bring none, one TOML file for each
+// language.
+func Survey() fs.FS { return sub("survey") }
 
 // Web returns the style sheet and the script of web pages.
 func Web() fs.FS { return sub("web") }

@@ -56,36 +56,6 @@ func (h Health) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(h))
 }
 
-// Words are the texts of a plan in one language.
-type Words struct {
-	Question string   `json:"question"`
-	Thanks   string   `json:"thanks"`
-	Faces    []string `json:"faces,omitempty"` // worst first, for people who cannot see them
-}
-
-// Plan is what a kiosk must run, on …/plan, retained. Its id is the hash of its
-// bytes. Absent fields leave the kiosk's own settings in force.
-type Plan struct {
-	V          int                   `json:"v"`
-	Site       feedback.SiteID       `json:"site"`
-	Touchpoint feedback.TouchpointID `json:"touchpoint"`
-	Survey     feedback.SurveyID     `json:"survey"`
-	Scale      feedback.ScaleID      `json:"scale"`
-	Words      map[string]Words      `json:"words,omitempty"` // by BCP 47 language
-}
-
-// Asked returns what presses under this plan answer, or why it is no plan.
-func (p Plan) Asked() (feedback.Asked, error) {
-	r := &arrayReader{}
-	a := feedback.Asked{
-		Site:       parsed(r, string(p.Site), feedback.ParseSiteID),
-		Touchpoint: parsed(r, string(p.Touchpoint), feedback.ParseTouchpointID),
-		Survey:     parsed(r, string(p.Survey), feedback.ParseSurveyID),
-		Scale:      parsed(r, string(p.Scale), feedback.ParseScale).ID,
-	}
-	return a, r.err
-}
-
 // Hub is the hub's own state on HubState, retained, and its will. A kiosk that
 // sees another store or a higher term announces itself; a lower term of the
 // same store is ignored.
