@@ -1,5 +1,5 @@
 // Package assets holds what the programs show and do not compute: faces,
-// languages, and the files of web pages.
+// fonts, languages, and the files of web pages.
 //
 // It stands beside the line; hub/web, internal/i18n and the screens of kiosks
 // read it.
@@ -16,12 +16,16 @@ import (
 	"io/fs"
 )
 
-//go:embed faces/*.svg kiosk locales/*.toml survey/*.toml web
+//go:embed faces/*.svg fonts/*.ttf fonts/*.otf kiosk locales/*.toml survey/*.toml web
 var files embed.FS
 
 // Faces returns the faces, face-1.svg (very unhappy) to face-5.svg (very
 // happy).
 func Faces() fs.FS { return sub("faces") }
+
+// Fonts returns the fonts that the kiosk's toolkit lacks; fonts/README.md says
+// what they hold.
+func Fonts() fs.FS { return sub("fonts") }
 
 // Kiosk returns what the screen of a kiosk shows beside the survey: marks, such
 // as check.svg, and its own texts, one TOML file for each language. There may be

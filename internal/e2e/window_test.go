@@ -179,7 +179,7 @@ func (d *display) await(what string, at image.Point, want color.RGBA) {
 // wants it.
 func (d *display) keep(name string) {
 	d.t.Helper()
-	dir := os.Getenv("SOURIRE_PICTURES")
+	dir := os.Getenv("SOURIRE_ARTEFACTS")
 	if dir == "" {
 		return
 	}

@@ -17,6 +17,12 @@
 //     visitor's.
 //   - A wide screen has its scale in a row, the best at the right, a high one in
 //     a column, the best on top: never in two lines, which would break the scale.
+//   - Arabic is written from the right: each line is split by direction and font
+//     into texts of their own, and the whole screen is mirrored, the scale too. A
+//     keyboard and the languages to choose from stay as they are.
+//   - Texts fit: they become smaller, and are cut only where a plan's own are
+//     longer than any screen.
+//   - The keyboard has no @, and a sentence asks for no name and no number.
 //   - Nothing moves. An idle screen is not drawn again.
 //
 // # What survives a crash
@@ -26,10 +32,6 @@
 // waits for it.
 //
 // The package must not know journals, plans or hubs, nor which window it is in.
-//
-// BUG(kiosk): [session.Reasons] and [session.Remarks] show the faces, so that
-// such a question ends as skipped or by its time-out; nothing in a plan of the
-// wire asks one yet.
 package screen
 
 import (

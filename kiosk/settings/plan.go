@@ -221,7 +221,7 @@ func setHours(p *session.Plan, sent wire.Plan) error {
 }
 
 // maxLink is the longest address whose QR code a phone reads from a small screen.
-const maxLink = 200
+const maxLink = 100
 
 func checkLink(link string) error {
 	if link == "" {
