@@ -8,6 +8,7 @@ type frame struct {
 	head   box     // the question, or thanks
 	answer box     // the faces
 	foot   box     // what staff must know, or the languages to choose from
+	rows   int     // of languages
 	strip  box     // what staff must know where the foot is taken
 	unit   float32 // a text size that is read in passing
 	high   bool    // higher than wide: the scale stands
@@ -16,7 +17,7 @@ type frame struct {
 // least is the side of the smallest target that a finger hits.
 const least = 44
 
-func frameOf(size fyne.Size, languages bool) frame {
+func frameOf(size fyne.Size, languages int) frame {
 	w, h := size.Width, size.Height
 	f := frame{whole: box{0, 0, w, h}, unit: min(w, h) / 22, high: h > w}
 	share := float32(0.32)
@@ -24,8 +25,10 @@ func frameOf(size fyne.Size, languages bool) frame {
 		share = 0.25
 	}
 	foot := 1.7 * f.unit
-	if languages {
-		foot = max(2.6*f.unit, least+f.unit/2)
+	if languages > 0 {
+		perRow := max(1, int(w/(4.4*f.unit)))
+		f.rows = (languages + perRow - 1) / perRow
+		foot = float32(f.rows)*max(2.2*f.unit, least+f.unit/4) + f.unit/4
 	}
 	f.head = box{0, 0, w, h * share}
 	f.foot = box{0, h - foot, w, foot}

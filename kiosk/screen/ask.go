@@ -18,12 +18,16 @@ func (b *board) languages(f frame) {
 	if n == 0 {
 		return
 	}
-	gap := f.unit / 3
-	width := min(7*f.unit, (f.foot.w-gap)/float32(n)-gap)
-	x := f.foot.x + (f.foot.w-(width+gap)*float32(n)+gap)/2
+	gap := f.unit / 4
+	perRow := (n + f.rows - 1) / f.rows
+	width := min(7*f.unit, (f.foot.w-gap)/float32(perRow)-gap)
+	height := (f.foot.h - gap) / float32(f.rows)
 	boxes, names := make([]box, n), make([]string, n)
 	for i, language := range b.view.Languages {
-		boxes[i] = box{x + float32(i)*(width+gap), f.foot.y + f.unit/4, width, f.foot.h - f.unit/2}
+		row := i / perRow
+		inRow := float32(min(perRow, n-row*perRow))
+		x := f.foot.x + (f.foot.w-(width+gap)*inRow+gap)/2
+		boxes[i] = box{x + float32(i%perRow)*(width+gap), f.foot.y + float32(row)*height, width, height - gap}
 		names[i] = b.look.texts.Match(language).Text("name")
 	}
 	rtl := b.rtl
@@ -108,7 +112,7 @@ func (b *board) remarks(f frame) {
 		down: func() { b.tell(input.Signal{Kind: input.Comment, Text: b.typed}) },
 	})
 	y += line + u/2
-	rows := b.rows(w)
+	rows := b.rows(w - 0.8*u)
 	height := min(3.4*u, (f.whole.h-y-5.6*u)/float32(len(rows)+1))
 	keys := box{0.4 * u, f.whole.h - height*float32(len(rows)+1) - 0.2*u, w - 0.8*u, height}
 	field := box{0.7 * u, y, w - 1.4*u, keys.y - y - 1.7*u}

@@ -91,7 +91,7 @@ func (b *board) lift() {
 // compose makes the objects of the view at a size, those in front last.
 func (b *board) compose(size fyne.Size) {
 	b.objects, b.keys = nil, nil
-	f := frameOf(size, len(b.view.Languages) > 0)
+	f := frameOf(size, len(b.view.Languages))
 	b.fill(f.whole, b.colours.ground)
 	if size.Width <= 0 || size.Height <= 0 {
 		return

@@ -14,6 +14,7 @@ type key struct {
 	back       *canvas.Rectangle
 	inside     []fyne.CanvasObject // texts and drawings, placed within the key
 	idle, held color.Color
+	gap        float32 // between its edge and what is seen of it: a finger hits it all
 }
 
 // newKey returns a key that calls down. Its colour while a finger is on it is held.
@@ -43,7 +44,9 @@ func (k *key) CreateRenderer() fyne.WidgetRenderer { return &keyRenderer{k} }
 
 type keyRenderer struct{ k *key }
 
-func (r *keyRenderer) Layout(size fyne.Size) { r.k.back.Resize(size) }
+func (r *keyRenderer) Layout(size fyne.Size) {
+	box{0, 0, size.Width, size.Height}.inset(r.k.gap, r.k.gap).put(r.k.back)
+}
 func (r *keyRenderer) MinSize() fyne.Size    { return fyne.Size{} }
 func (r *keyRenderer) Refresh()              { canvas.Refresh(r.k) }
 func (r *keyRenderer) Destroy()              {}
@@ -58,6 +61,7 @@ type button struct {
 	bold   bool
 	lines  int
 	chosen bool // in the accent colour
+	gap    float32
 	down   func()
 }
 
@@ -73,7 +77,7 @@ func (b *board) button(at box, o button) *key {
 	}
 	k := newKey(idle, held, o.down)
 	k.up = b.lift
-	k.back.CornerRadius = 8
+	k.gap, k.back.CornerRadius = o.gap, 8
 	k.back.StrokeColor, k.back.StrokeWidth = c.edge, 1
 	if b.view.Contrast {
 		k.back.StrokeWidth = 3

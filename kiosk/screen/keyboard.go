@@ -32,7 +32,7 @@ func (b *board) rows(width float32) [][]rune {
 		rows = append(rows, []rune(row))
 		longest = max(longest, len([]rune(row)))
 	}
-	columns := int(width / (least + 4))
+	columns := int(width / least)
 	if longest <= columns {
 		return rows
 	}
@@ -84,15 +84,15 @@ func (b *board) letters(f frame, at box, rows [][]rune) {
 }
 
 func (b *board) letter(f frame, at box, letter string) {
-	b.button(at.inset(2, 2), button{text: letter, size: 1.3 * f.unit, down: func() { b.press(letter) }})
+	b.button(at, button{text: letter, gap: 2, size: 1.3 * f.unit, down: func() { b.press(letter) }})
 }
 
 // lastRow has marks, the space bar and what is no letter.
 func (b *board) lastRow(f frame, at box, hasCapitals bool) {
-	width := max(at.w/12, least+4)
+	width := max(at.w/12, least)
 	x := at.x
 	if hasCapitals {
-		k := b.button(box{x, at.y, 1.4 * width, at.h}.inset(2, 2), button{chosen: b.capital, down: b.shift})
+		k := b.button(box{x, at.y, 1.4 * width, at.h}, button{gap: 2, chosen: b.capital, down: b.shift})
 		b.icon(k, "shift.svg", b.capital)
 		x += 1.4 * width
 	}
@@ -107,10 +107,10 @@ func (b *board) lastRow(f frame, at box, hasCapitals bool) {
 		b.letter(f, box{x, at.y, width, at.h}, string(m))
 		x += width
 	}
-	b.button(box{x, at.y, right - x, at.h}.inset(2, 2), button{
-		text: b.texts.Text("space"), size: f.unit, down: func() { b.press(" ") },
+	b.button(box{x, at.y, right - x, at.h}, button{
+		gap: 2, text: b.texts.Text("space"), size: f.unit, down: func() { b.press(" ") },
 	})
-	b.icon(b.button(erase.inset(2, 2), button{down: b.erase}), "erase.svg", false)
+	b.icon(b.button(erase, button{gap: 2, down: b.erase}), "erase.svg", false)
 }
 
 // icon puts a drawing into a key.

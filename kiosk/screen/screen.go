@@ -1,8 +1,9 @@
 // Package screen draws what a kiosk shows on a touchscreen, and hears taps.
 //
 // It stands at both ends of the flow: it is the front of a kiosk/app, which hands
-// it each [session.View], and a source of kiosk/input. It has the only widgets of the program;
-// kiosk/window.go puts them into a window, tests into Fyne's test driver.
+// it each [session.View], and a source of kiosk/input. It has the only widgets of
+// the program; kiosk/window.go puts them into a window, tests into Fyne's test
+// driver.
 //
 // # Rules
 //
@@ -29,7 +30,8 @@
 //
 // Nothing. A tap that was not handed over is lost, and its visitor was not
 // thanked. Taps wait in memory while their receiver is busy; the toolkit never
-// waits for it.
+// waits for it. Nor does the kiosk wait for the toolkit: a screen that hangs takes
+// no taps any more, and nothing from those that were taken.
 //
 // The package must not know journals, plans or hubs, nor which window it is in.
 package screen
@@ -60,7 +62,8 @@ type Options struct {
 // Screen shows views and tells taps.
 type Screen struct {
 	now   func() time.Duration
-	board *board // touched in Fyne's own thread only
+	later func(func()) // has the toolkit's thread do something, soon
+	board *board       // touched in that thread only
 
 	mu      sync.Mutex
 	taps    []input.Signal
@@ -77,7 +80,7 @@ func New(o Options) (*Screen, error) {
 	if err != nil {
 		return nil, fmt.Errorf("screen: %w", err)
 	}
-	s := &Screen{now: o.Now, tapped: make(chan struct{}, 1)}
+	s := &Screen{now: o.Now, later: fyne.Do, tapped: make(chan struct{}, 1)}
 	s.board = newBoard(look, s.tell)
 	return s, nil
 }
@@ -95,7 +98,7 @@ func (s *Screen) Show(v session.View) {
 	s.drawing = true
 	s.mu.Unlock()
 	if !drawing {
-		fyne.Do(s.draw)
+		s.later(s.draw)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,10 +187,14 @@ func (s *shown) targets() []part {
 func (s *shown) key(text string) part {
 	s.t.Helper()
 	for _, p := range s.targets() {
+		var lines []string
 		for _, o := range test.WidgetRenderer(p.object.(fyne.Widget)).Objects() {
-			if t, ok := o.(*canvas.Text); ok && t.Text == text {
-				return p
+			if t, ok := o.(*canvas.Text); ok {
+				lines = append(lines, t.Text)
 			}
+		}
+		if strings.Join(lines, " ") == text {
+			return p
 		}
 	}
 	s.t.Fatalf("there is no key %q", text)
