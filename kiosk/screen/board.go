@@ -248,7 +248,8 @@ func (b *board) striped() bool {
 // foot says what staff must know: at the bottom, or above the question while a
 // test leaves the bottom to the languages or to keys.
 func (b *board) foot(f frame) {
-	at, text, c := f.foot, "", b.colours.soft
+	at, c := f.foot, b.colours.soft
+	var text string
 	switch {
 	case b.view.Trouble:
 		text, c = b.texts.Text("trouble"), b.colours.alarm

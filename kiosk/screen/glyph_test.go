@@ -9,7 +9,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
-	"github.com/BurntSushi/toml"
 	opentype "github.com/go-text/typesetting/font"
 
 	"sourire/assets"
@@ -69,35 +68,19 @@ func allTexts(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 		for _, name := range names {
-			var content map[string]any
-			if _, err := toml.DecodeFS(files, name, &content); err != nil {
+			content, err := fs.ReadFile(files, name)
+			if err != nil {
 				t.Fatal(err)
 			}
-			all[name] += strings.Join(textsIn(content), " ")
+			for line := range strings.Lines(string(content)) {
+				if key, text, ok := strings.Cut(line, " = "); ok && !strings.HasPrefix(key, "#") {
+					all[name] += strings.TrimSpace(text) + " "
+				}
+			}
 		}
 	}
 	if len(all) != 8 {
 		t.Errorf("got %d languages, want eight", len(all))
 	}
 	return all
-}
-
-func textsIn(v any) []string {
-	switch v := v.(type) {
-	case string:
-		return []string{v}
-	case []any:
-		var all []string
-		for _, e := range v {
-			all = append(all, textsIn(e)...)
-		}
-		return all
-	case map[string]any:
-		var all []string
-		for _, e := range v {
-			all = append(all, textsIn(e)...)
-		}
-		return all
-	}
-	return nil
 }

@@ -47,9 +47,9 @@ type keyRenderer struct{ k *key }
 func (r *keyRenderer) Layout(size fyne.Size) {
 	box{0, 0, size.Width, size.Height}.inset(r.k.gap, r.k.gap).put(r.k.back)
 }
-func (r *keyRenderer) MinSize() fyne.Size    { return fyne.Size{} }
-func (r *keyRenderer) Refresh()              { canvas.Refresh(r.k) }
-func (r *keyRenderer) Destroy()              {}
+func (r *keyRenderer) MinSize() fyne.Size { return fyne.Size{} }
+func (r *keyRenderer) Refresh()           { canvas.Refresh(r.k) }
+func (r *keyRenderer) Destroy()           {}
 func (r *keyRenderer) Objects() []fyne.CanvasObject {
 	return append([]fyne.CanvasObject{r.k.back}, r.k.inside...)
 }

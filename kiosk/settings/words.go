@@ -1,15 +1,13 @@
 package settings
 
 import (
-	"fmt"
-	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
 	"sourire/assets"
 	"sourire/internal/feedback"
+	"sourire/internal/i18n"
 	"sourire/internal/wire"
 )
 
@@ -19,60 +17,58 @@ func baseOf(language string) string {
 	return strings.ToLower(base)
 }
 
-// lexicon holds the default words of one language, as its file has them.
+// lexicon holds the default words of one language for a scale.
 type lexicon struct {
-	Thanks    string                        `toml:"thanks"`
-	Comment   string                        `toml:"comment"`
-	Questions map[string]string             `toml:"questions"` // by scale
-	Faces     map[feedback.ScaleID][]string `toml:"faces"`
-	// Worst and Best stand behind the numbers at the ends of a scale without
-	// words for its steps.
-	Worst map[string]string `toml:"worst"`
-	Best  map[string]string `toml:"best"`
-	Texts map[string]string `toml:"texts"`
+	*i18n.Language
+	keys  []string
+	scale feedback.Scale
 }
-
-// anyScale stands for every scale without its own words.
-const anyScale = "any"
 
 // defaultWords returns the words of a scale in every language that has some.
 func defaultWords(scale feedback.Scale) (map[string]wire.Words, error) {
-	files := assets.Survey()
-	names, err := fs.Glob(files, "*.toml")
+	catalog, err := i18n.Load(assets.Survey(), "en")
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]wire.Words, len(names))
-	for _, name := range names {
-		var l lexicon
-		if _, err := toml.DecodeFS(files, name, &l); err != nil {
-			return nil, fmt.Errorf("default words %s: %w", name, err)
-		}
-		all[strings.TrimSuffix(name, ".toml")] = wire.Words{
-			Question: either(l.Questions, scale.ID), Thanks: l.Thanks, Faces: l.steps(scale), Comment: l.Comment, Texts: l.Texts,
+	all := make(map[string]wire.Words)
+	for _, language := range catalog.Languages() {
+		l := lexicon{language, catalog.Keys(language.Tag()), scale}
+		all[language.Tag()] = wire.Words{
+			Question: l.say("question"), Thanks: l.Text("thanks"), Faces: l.steps(), Comment: l.Text("comment"), Texts: l.texts(),
 		}
 	}
 	return all, nil
 }
 
+// say returns what there is for the scale, else what there is for all.
+func (l lexicon) say(key string) string {
+	if own := key + "_" + string(l.scale.ID); slices.Contains(l.keys, own) {
+		return l.Text(own)
+	}
+	return l.Text(key)
+}
+
 // steps returns a word for each step, its number where there is none.
-func (l lexicon) steps(scale feedback.Scale) []string {
-	if faces, ok := l.Faces[scale.ID]; ok {
-		return faces
+func (l lexicon) steps() []string {
+	if key := "faces_" + string(l.scale.ID); slices.Contains(l.keys, key) {
+		return strings.Split(l.Text(key), " | ")
 	}
-	faces := make([]string, scale.Steps)
+	faces := make([]string, l.scale.Steps)
 	for i := range faces {
-		faces[i] = strconv.Itoa(scale.Lowest + i)
+		faces[i] = strconv.Itoa(l.scale.Lowest + i)
 	}
-	faces[0] += ", " + either(l.Worst, scale.ID)
-	faces[scale.Steps-1] += ", " + either(l.Best, scale.ID)
+	faces[0] += ", " + l.say("worst")
+	faces[l.scale.Steps-1] += ", " + l.say("best")
 	return faces
 }
 
-// either returns what there is for a scale, else what there is for all.
-func either(of map[string]string, scale feedback.ScaleID) string {
-	if s, ok := of[string(scale)]; ok {
-		return s
+// texts returns what follow-ups may name, by its code.
+func (l lexicon) texts() map[string]string {
+	all := make(map[string]string)
+	for _, key := range l.keys {
+		if code, ok := strings.CutPrefix(key, "text_"); ok {
+			all[code] = l.Text(key)
+		}
 	}
-	return of[anyScale]
+	return all
 }
