@@ -37,7 +37,7 @@ func TestWindow_followUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	kiosk := startProgram(t, program, "run", "--window", "--data", filepath.Join(folder, "kiosk"), "--kiosk.id", "window",
-		"--kiosk.plan-file", plan, "--hub.address", hub.BrokerAddr(), "--hub.key", hub.Key())
+		"--kiosk.plan_file", plan, "--hub.address", hub.BrokerAddr(), "--hub.key", hub.Key())
 	d.do("search --sync --onlyvisible --name Sourire windowmove %%1 0 0 windowsize --sync %%1 %d %d", size.X, size.Y)
 
 	white := color.RGBA{0xff, 0xff, 0xff, 0xff}
