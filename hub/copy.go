@@ -85,7 +85,11 @@ func (cmd *copyCmd) toServer(ctx context.Context, c *console, from *sqlstore.Sto
 	if begun {
 		fmt.Fprintln(c.Out, "copy: an earlier copy into this database was interrupted: it begins anew")
 	}
-	if m, err = backup.Move(ctx, from, to, o); err != nil {
+	err = app.Reserve(ctx, to, "copy", func() error {
+		m, err = backup.Move(ctx, from, to, o)
+		return err
+	})
+	if err != nil {
 		return m, fmt.Errorf("--to: %w", err)
 	}
 	return m, nil

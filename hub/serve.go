@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"sourire/hub/app"
 	"sourire/internal/run"
@@ -28,6 +29,9 @@ func (cmd *serveCmd) Run(c *console) error {
 		level = slog.LevelDebug
 	}
 	ctx, stop := run.Context()
+	var garbage sync.WaitGroup
+	garbage.Go(func() { run.BoundGarbage(ctx) })
+	defer garbage.Wait()
 	defer stop()
 	hub, err := app.New(ctx, app.Options{
 		Settings: s,

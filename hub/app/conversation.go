@@ -11,7 +11,6 @@ import (
 
 	"sourire/hub/fleet"
 	"sourire/hub/ingest"
-	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/wire"
 )
@@ -174,16 +173,20 @@ func (c *conversation) handle(m link.Message) {
 	}
 }
 
-// answer carries an answer to a kiosk. Without a link it is dropped: the kiosk
-// asks again.
-func (c *conversation) answer(ctx context.Context, k feedback.KioskID, ack wire.Ack) {
+// answer carries answers to kiosks. Without a link they are dropped: the kiosks
+// ask again.
+func (c *conversation) answer(ctx context.Context, answers []ingest.Answer) {
 	conn := c.conn.Load()
 	if conn == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	if err := conn.Publish(ctx, link.Message{Topic: wire.Topic(k, wire.TopicAck), Payload: wire.Encode(ack)}); err != nil {
-		c.log.Debug("an answer was not sent", "kiosk", k, "error", err)
+	ms := make([]link.Message, len(answers))
+	for i, a := range answers {
+		ms[i] = link.Message{Topic: wire.Topic(a.Kiosk, wire.TopicAck), Payload: wire.Encode(a.Ack)}
+	}
+	if err := conn.PublishAll(ctx, ms); err != nil {
+		c.log.Debug("answers were not sent", "answers", len(answers), "error", err)
 	}
 }

@@ -54,6 +54,28 @@ type role struct {
 // error is an OtherHubError when a hub has that place. Should the place be lost,
 // what do writes is refused by its term.
 func Alone(ctx context.Context, store *sqlstore.Store, name string, do func(term int64) error) error {
+	return inPlace(ctx, store, name, func(lease *sqlstore.Lease) error {
+		term, err := lease.TakeOver(ctx)
+		if err != nil {
+			return fmt.Errorf("take over the store: %w", err)
+		}
+		return do(term)
+	})
+}
+
+// Reserve runs do, which copies into a store that nobody uses yet, while no hub can
+// begin to ingest into it. Its error is an OtherHubError when one does. Should the
+// place be lost, the mark of the copy is what keeps hubs and other copies away.
+func Reserve(ctx context.Context, store *sqlstore.Store, name string, do func() error) error {
+	err := inPlace(ctx, store, name, func(*sqlstore.Lease) error { return do() })
+	if _, ok := errors.AsType[OtherHubError](err); ok {
+		return fmt.Errorf("%w, and nothing is written where one is at work: stop it, or name an empty database", err)
+	}
+	return err
+}
+
+// inPlace runs do in the place of the hub that ingests.
+func inPlace(ctx context.Context, store *sqlstore.Store, name string, do func(*sqlstore.Lease) error) error {
 	lease, err := elect(ctx, store, name)
 	if err != nil {
 		return err
@@ -66,11 +88,7 @@ func Alone(ctx context.Context, store *sqlstore.Store, name string, do func(term
 		_ = lease.Hold(beating)
 	}()
 	defer func() { stop(); <-held }()
-	term, err := lease.TakeOver(ctx)
-	if err != nil {
-		return fmt.Errorf("take over the store: %w", err)
-	}
-	return do(term)
+	return do(lease)
 }
 
 // contested reports whether another hub may have the place of this one.
@@ -141,9 +159,9 @@ func (a *App) begin(ctx context.Context, lease *sqlstore.Lease) (*reign, error) 
 	}
 	r.intake = ingest.NewIntake(ingest.IntakeOptions{
 		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: a.o.Now}), Store: store, Log: a.o.Log,
-		Answer:    func(ctx context.Context, k feedback.KioskID, ack wire.Ack) { r.talk.answer(ctx, k, ack) },
+		Answer:    func(ctx context.Context, answers []ingest.Answer) { r.talk.answer(ctx, answers) },
 		Committed: a.committed,
-		Journals:  a.store, Version: run.Version(), Rebuilds: a.store,
+		Journals:  a.store, Version: run.Version(), Rebuilds: a.store, Packs: a.store,
 	})
 	r.talk = &conversation{
 		dial: a.o.Dial, target: a.target(), external: a.broker == nil, intake: r.intake, fleet: r.fleet, log: a.o.Log,

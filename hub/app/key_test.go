@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sourire/hub/app"
+	"sourire/internal/transcript"
 )
 
 // What lies in the file of the kiosks' key is a key, or is told of.
@@ -44,7 +45,7 @@ func TestNew_kioskKey(t *testing.T) {
 			if test.served {
 				serveOnce(t, s)
 			}
-			var log lines
+			var log transcript.Buffer
 			o := options(s)
 			o.Log = slog.New(slog.NewTextHandler(&log, nil))
 			a, err := app.New(context.Background(), o)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,32 +11,15 @@ import (
 	"sourire/hub/app"
 	"sourire/internal/link"
 	"sourire/internal/mosquittotest"
+	"sourire/internal/transcript"
 )
-
-// lines collects what is logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder // guarded by mu
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // A hub that its external broker does not let in says which settings are wrong.
 func TestApp_refusedByBroker(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{Users: []mosquittotest.User{{Name: "hub", Password: "right", Hub: true}}})
 	s := settings(t)
 	s.Broker.Address, s.Broker.Username, s.Broker.Password = b.URL(), "hub", "wrong"
-	var log lines
+	var log transcript.Buffer
 	var dials atomic.Int32
 	o := options(s)
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))

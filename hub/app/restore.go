@@ -83,13 +83,12 @@ func Restore(ctx context.Context, s Settings, file string, o RestoreOptions) (r 
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	x := &restoring{s: s, folder: folder, file: file, o: o}
-	if done, err := x.resume(); err != nil || done {
-		x.r.Finished = done
-		return x.r, err
-	}
-	if s.Store.Postgres == "" {
+	x.r.Finished, err = x.resume()
+	switch {
+	case err != nil || x.r.Finished:
+	case s.Store.Postgres == "":
 		err = x.intoFolder(ctx)
-	} else {
+	default:
 		err = x.intoDatabase(ctx)
 	}
 	x.r.NeedsKey = s.Broker.Address == "" && s.Broker.ClientCAFile == "" && s.Kiosks.Key == "" && !exists(folder.Path("kiosk-key"))
@@ -147,6 +146,10 @@ func (x *restoring) unstage() {
 	for _, suffix := range suffixes() {
 		_ = os.Remove(x.folder.Path(stagedName) + suffix) // most are not there
 	}
+	plans, _ := filepath.Glob(x.folder.Path(planName) + ".*.part") // a folder that it cannot read keeps them
+	for _, path := range plans {
+		_ = os.Remove(path)
+	}
 }
 
 // suffixes are those of a database and what SQLite keeps beside it.
@@ -163,6 +166,10 @@ func (x *restoring) intoFolder(ctx context.Context) error {
 	p := plan{From: x.file, Aside: ".replaced-" + time.Now().UTC().Format("20060102T150405.000Z")}
 	if p.Store, p.Term, err = settle(ctx, staged); err != nil {
 		return err
+	}
+	if err := backup.Alone(staged); err != nil {
+		x.unstage()
+		return fmt.Errorf("%s: %w", staged, err)
 	}
 	if err := durable.Rename(staged, staged); err != nil { // forces it to the disk
 		return err
@@ -240,6 +247,10 @@ func (x *restoring) intoDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
+	return Reserve(ctx, to, "restore", func() error { return x.into(ctx, to) })
+}
+
+func (x *restoring) into(ctx context.Context, to *sqlstore.Store) (err error) {
 	staged, err := x.stage(ctx)
 	if err != nil {
 		return err

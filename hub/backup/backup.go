@@ -165,6 +165,9 @@ func (p *part) keep() (size int64, err error) {
 	if _, err := os.Lstat(p.file); err == nil {
 		return 0, fmt.Errorf("it has appeared meanwhile, name another: %w", fs.ErrExist)
 	}
+	if err := Alone(p.path); err != nil {
+		return 0, err
+	}
 	if err := durable.Rename(p.path, p.file); err != nil {
 		return 0, err
 	}
@@ -173,6 +176,16 @@ func (p *part) keep() (size int64, err error) {
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+// Alone refuses a database, closed by now, whose log still holds a part of it: to
+// close one says nothing when the log could not be taken in, as on a full disk, and
+// whoever renames the file alone leaves that part behind.
+func Alone(path string) error {
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return fmt.Errorf("its log of %d bytes could not be taken into it: %w", info.Size(), syscall.ENOSPC)
+	}
+	return nil
 }
 
 // end removes what was not kept.
@@ -276,11 +289,27 @@ func Move(ctx context.Context, from, to *sqlstore.Store, o Options) (m Moved, er
 			return nil
 		}
 	}
-	if err := from.CopyTo(ctx, to, copying); err != nil {
-		return m, err
+	made, err := from.CopyTo(ctx, to, copying)
+	m.Store, m.Term = made.Store, made.Term
+	return m, brokenOff(ctx, to, err)
+}
+
+// brokenOff says what to do about a database into which a copy was begun. Of one
+// whose server is gone it is not known; to do is the same.
+func brokenOff(ctx context.Context, to *sqlstore.Store, why error) error {
+	if why == nil || to.IsFile() { // which is thrown away
+		return why
 	}
-	m.Store, m.Term, err = to.Settle(ctx)
-	return m, err
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // ctx may be what broke it off
+	defer cancel()
+	begun, err := to.Begun(ctx)
+	if err == nil && !begun {
+		return why
+	}
+	if err != nil {
+		why = fmt.Errorf("the server no longer answers: %w", why)
+	}
+	return fmt.Errorf("the copy broke off, and no hub serves what it left: run the same sourire-hub copy or restore again, which begins anew: %w", why)
 }
 
 // same reports whether two reports say the same. Of problems only the first few

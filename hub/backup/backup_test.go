@@ -14,6 +14,7 @@ import (
 	"sourire/hub/backup"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/store/storetest"
+	"sourire/internal/disktest"
 	"sourire/internal/feedback"
 	"sourire/internal/postgrestest"
 )
@@ -57,21 +58,6 @@ func dial(tb testing.TB, address string) *sqlstore.Store {
 	return s
 }
 
-// smallDisk is a file system that a test can fill.
-func smallDisk(t *testing.T, size int) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprint("size=", size)); err != nil {
-		t.Skipf("no file system of a size can be mounted here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // The disk is full in the middle: it is said in a sentence and nothing is left.
 func TestTake_diskFull(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "hub.db"))
@@ -84,7 +70,7 @@ func TestTake_diskFull(t *testing.T) {
 	if _, err := backup.Take(t.Context(), s, file, backup.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	dir := smallDisk(t, 300<<10)
+	dir := disktest.Mount(t, t.TempDir(), 300<<10).Dir
 	to := filepath.Join(dir, "b.db")
 	for name, do := range map[string]func() error{
 		"backup of a file":     func() error { _, err := backup.Take(t.Context(), s, to, backup.Options{}); return err },
@@ -101,6 +87,52 @@ func TestTake_diskFull(t *testing.T) {
 				t.Errorf("got %v, %v left, want nothing", left, err)
 			}
 		})
+	}
+}
+
+// However full the disk is, there is a whole backup, or none and a sentence. Some
+// sizes have room for the file and not for the log beside it.
+func TestTake_diskAlmostFull(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "hub.db"))
+	fill(t, s, 2, 1500)
+	db := dial(t, postgrestest.Start(t).Database())
+	if _, err := backup.Move(t.Context(), s, db, backup.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]*sqlstore.Store{"file": s, "PostgreSQL": db} {
+		dir, file := t.TempDir(), "b.db"
+		taken, err := backup.Take(t.Context(), from, filepath.Join(dir, file), backup.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, refused := 0, 0
+		for size := int(taken.Bytes) / 2; kept < 2; size += max(int(taken.Bytes)/12, 16<<10) {
+			disk := disktest.Mount(t, filepath.Join(dir, fmt.Sprint(name, size)), size)
+			path := filepath.Join(disk.Dir, file)
+			_, err := backup.Take(t.Context(), from, path, backup.Options{NoVerify: true})
+			left, e := os.ReadDir(disk.Dir)
+			switch {
+			case e != nil:
+				t.Fatal(e)
+			case err != nil:
+				if refused++; !strings.Contains(err.Error(), "is full, free some space") || len(left) > 0 {
+					t.Errorf("%s on %d bytes: got %v and %v left, want a sentence and nothing", name, size, err, left)
+				}
+			default:
+				kept++
+				whole := filepath.Join(t.TempDir(), "hub.db")
+				m, r, err := backup.Unpack(t.Context(), path, whole, backup.Options{})
+				if err != nil || !r.OK() || m == nil || m.Rows["record"] != taken.Rows["record"] || len(left) != 1 {
+					t.Errorf("%s on %d bytes: got %v, %+v, %v and %v left, want it whole", name, size, m, r.Problems, err, left)
+				}
+			}
+			if size > 8*int(taken.Bytes) {
+				t.Fatalf("%s: nothing was kept on %d bytes", name, size)
+			}
+		}
+		if refused == 0 {
+			t.Errorf("%s: no disk was too small", name)
+		}
 	}
 }
 

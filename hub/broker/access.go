@@ -2,6 +2,7 @@ package broker
 
 import (
 	"crypto/tls"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -88,7 +89,7 @@ type door struct {
 func (d *door) Check(c server.ClientAuthentication) bool {
 	opts := c.GetOpts()
 	role, ok := d.authorize(Login{opts.Username, opts.Password, commonName(c.GetTLSConnectionState())})
-	clientID := d.clientID(c.GetID())
+	clientID := d.clientID(c)
 	if ok = ok && role.mayBe(clientID); ok {
 		c.RegisterUser(&server.User{Username: opts.Username, Permissions: role.permissions()})
 	}
@@ -119,8 +120,30 @@ func (d *door) count(admitted bool, clientID string, connection uint64) {
 	d.last[clientID] = connection
 }
 
-// clientID finds the MQTT client id of a connection, or "".
-func (d *door) clientID(connection uint64) string {
+// clientID finds the MQTT client id of a connection, or "". By the time of Check
+// the server has read it, on the same goroutine.
+func (d *door) clientID(c server.ClientAuthentication) string {
+	if id, ok := fieldID(c); ok {
+		return id
+	}
+	return d.askedID(c.GetID())
+}
+
+// fieldID looks at the server's own field. It reports false for a server that has
+// none of that name.
+func fieldID(c server.ClientAuthentication) (string, bool) {
+	v := reflect.ValueOf(c)
+	for _, field := range []string{"mqtt", "cid"} {
+		if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+			return "", false
+		}
+		v = v.Elem().FieldByName(field)
+	}
+	return v.String(), v.Kind() == reflect.String
+}
+
+// askedID asks the server, which copies its table of connections to answer.
+func (d *door) askedID(connection uint64) string {
 	found, err := d.server.Connz(&server.ConnzOptions{CID: connection})
 	if err != nil || len(found.Conns) != 1 {
 		return ""

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -45,6 +46,10 @@ const (
 
 	// closeTimeout bounds Close.
 	closeTimeout = 20 * time.Second
+
+	// spareFiles stay for the store, its backups and the pages: with the last
+	// file gone to a kiosk, nothing could be stored any more.
+	spareFiles = 256
 
 	// maxSubscriptions per connection: a kiosk needs four, a hub ten.
 	maxSubscriptions = 64
@@ -112,13 +117,17 @@ type Stats struct {
 // Start listens. Its error is a sentence that names the address or the folder,
 // and what to do.
 func Start(o Options) (*Broker, error) {
-	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
-	o.MaxPayload = cmp.Or(o.MaxPayload, DefaultMaxPayload)
-	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
-	o.MaxStore = cmp.Or(o.MaxStore, DefaultMaxStore)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
+	if room := roomFor(openFiles()); room < o.MaxConns {
+		o.Log.Warn(tooFewFiles(openFiles(), room))
+		o.MaxConns = room
+	}
+	o.MaxPayload = cmp.Or(o.MaxPayload, DefaultMaxPayload)
+	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
+	o.MaxStore = cmp.Or(o.MaxStore, DefaultMaxStore)
 	host, port, err := split(o.Addr)
 	if err != nil {
 		return nil, err
@@ -179,7 +188,7 @@ func serverOptions(o Options, host string, port int) (*server.Options, error) {
 	opts.JetStreamMaxMemory = 256 << 20
 	opts.MQTT.Host = host
 	opts.MQTT.Port = cmp.Or(port, server.RANDOM_PORT)
-	opts.MQTT.TLSConfig = o.TLS
+	opts.MQTT.TLSConfig = newGate().guard(o.TLS)
 	opts.MQTT.TLSTimeout = handshakeTimeout.Seconds()
 	opts.MQTT.AuthTimeout = handshakeTimeout.Seconds()
 	return opts, nil
@@ -222,6 +231,20 @@ func (b *Broker) Close() error {
 	case <-time.After(closeTimeout):
 		return fmt.Errorf("broker: still running %v after its end was asked for", closeTimeout)
 	}
+}
+
+// roomFor returns how many connections fit into a limit of open files; 0 is a
+// limit that is not known.
+func roomFor(files int) int {
+	if files == 0 {
+		return math.MaxInt
+	}
+	return max(files-spareFiles, files/2)
+}
+
+// tooFewFiles says so, and what to do.
+func tooFewFiles(files, room int) string {
+	return fmt.Sprintf("this program may open %d files, so at most %d kiosks can be connected at a time: where there are more, raise the limit (LimitNOFILE= in its systemd unit, or ulimit -Hn)", files, room)
 }
 
 func split(addr string) (string, int, error) {

@@ -22,6 +22,9 @@
 // one owner and a store one writer under its term. A crash in the middle costs
 // nothing: what is left is done at the next start.
 //
+// Between two groups the hub also packs what is old ([Packs]), one stretch of a
+// journal at a time, a round each hour.
+//
 // Correctness rests on the store: [Change] carries the point of the journal from
 // which it was computed, and the store refuses it unless its mark still stands
 // there, inside the transaction that writes. So two ingesters, or one that

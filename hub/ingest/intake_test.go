@@ -95,8 +95,9 @@ type rig struct {
 	done      chan error
 	mu        sync.Mutex
 	acks      map[feedback.KioskID][]wire.Ack
-	committed int  // batches
-	early     bool // an answer came before its group was committed
+	sent      []int // answers that were sent together
+	committed int   // batches
+	early     bool  // an answer came before its group was committed
 }
 
 func newRig(t *testing.T, change func(*ingest.IntakeOptions)) *rig {
@@ -104,11 +105,14 @@ func newRig(t *testing.T, change func(*ingest.IntakeOptions)) *rig {
 	r := &rig{T: t, store: newMemory(), done: make(chan error, 1), acks: make(map[feedback.KioskID][]wire.Ack)}
 	o := ingest.IntakeOptions{
 		Ingester: ingest.New(r.store, ingest.Options{StoreID: "store", Term: 1, Now: time.Now}), Store: r.store,
-		Answer: func(_ context.Context, k feedback.KioskID, a wire.Ack) {
+		Answer: func(_ context.Context, answers []ingest.Answer) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.acks[k] = append(r.acks[k], a)
-			r.early = r.early || a.Refused == "" && r.committed == 0
+			r.sent = append(r.sent, len(answers))
+			for _, a := range answers {
+				r.acks[a.Kiosk] = append(r.acks[a.Kiosk], a.Ack)
+				r.early = r.early || a.Ack.Refused == "" && r.committed == 0
+			}
 		},
 		Committed: func(b []ingest.Batch, o []ingest.Outcome) {
 			r.mu.Lock()
@@ -226,6 +230,33 @@ func TestIntake_groups(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Answers that wait while others are sent are sent together, within bounds.
+func TestIntake_answersTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := make(chan struct{})
+		r := newRig(t, func(o *ingest.IntakeOptions) {
+			note := o.Answer
+			o.Answer = func(ctx context.Context, answers []ingest.Answer) {
+				<-network
+				note(ctx, answers)
+			}
+		})
+		r.run()
+		r.intake.Offer("first", payload(t, 1))
+		synctest.Wait()
+		for i := range 1000 {
+			r.intake.Offer(id(i), payload(t, 1))
+		}
+		synctest.Wait()
+		close(network)
+		synctest.Wait()
+		if want := []int{1, 256, 256, 256, 232}; !slices.Equal(r.sent, want) {
+			t.Errorf("got %v answers sent together, want %v", r.sent, want)
+		}
+		r.end(context.Canceled)
+	})
 }
 
 // What cannot be read is refused as a whole and kept; its neighbours count.
@@ -442,7 +473,7 @@ func TestIntake_superseded(t *testing.T) {
 func TestIntake_answerBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(o *ingest.IntakeOptions) {
-			o.Answer = func(ctx context.Context, _ feedback.KioskID, _ wire.Ack) { <-ctx.Done() }
+			o.Answer = func(ctx context.Context, _ []ingest.Answer) { <-ctx.Done() }
 		})
 		r.run()
 		for i := range 50 {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sourire/hub/rollup"
-	"sourire/internal/feedback"
 	"sourire/internal/visit"
 )
 
@@ -76,8 +75,6 @@ type rebuilder struct {
 	term    int64
 	version string
 	replay  func(context.Context, Key) error
-	// moved hears of the sites whose roll-ups were corrected.
-	moved func([]feedback.SiteID)
 	// said hears of the progress, and noted is when it was last kept.
 	said  func(Rebuild)
 	noted time.Time
@@ -158,17 +155,7 @@ func (b *rebuilder) correct(ctx context.Context, c Recount) error {
 	if len(lacking) == 0 {
 		return nil
 	}
-	if err := b.store.AddCells(ctx, b.term, lacking); err != nil {
-		return err
-	}
-	var sites []feedback.SiteID
-	for k := range lacking {
-		sites = addSite(sites, k.Asked.Site)
-	}
-	if b.moved != nil {
-		b.moved(sites)
-	}
-	return nil
+	return b.store.AddCells(ctx, b.term, lacking)
 }
 
 // Rebuild derives everything anew that a store holds, where no hub serves it. said
@@ -254,7 +241,6 @@ func (in *Intake) rebuild(ctx context.Context) bool {
 	in.o.Log.Info("a rebuild was asked for: visits and roll-ups are derived anew")
 	b := &rebuilder{
 		store: in.o.Rebuilds, term: in.o.Ingester.o.Term, version: in.o.Version, replay: in.readAgain,
-		moved: func(sites []feedback.SiteID) { in.o.Committed([]Batch{{}}, []Outcome{{Sites: sites}}) },
 	}
 	switch _, err = b.run(ctx, r); {
 	case ctx.Err() != nil: // goes on at the next start

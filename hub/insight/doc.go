@@ -32,5 +32,6 @@
 // # What survives a crash
 //
 // Everything that was shown, for it is stored before it is shown. Clustering
-// factors are cached for an hour and are read again after a start.
+// factors are cached, for an hour or until an overview comes round to them, and are
+// read again at a start.
 package insight

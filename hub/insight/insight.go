@@ -53,12 +53,20 @@ func New(store Store, o Options) *Insight {
 
 // Configure puts the sites that the settings name into the store, and the zone of
 // the others. The days of a site whose zone is another now are summed up anew,
-// which takes up to a second for each.
+// which takes up to a second for each. Then it reads the clustering factors of all
+// sites, so that nobody who asks has to wait for them.
 func (in *Insight) Configure(ctx context.Context, sites []site.Site) error {
 	if err := in.store.PutZone(ctx, in.zone); err != nil {
 		return err
 	}
-	return in.store.PutSites(ctx, sites)
+	if err := in.store.PutSites(ctx, sites); err != nil {
+		return err
+	}
+	all, err := in.sites(ctx)
+	if err != nil {
+		return err
+	}
+	return in.learn(ctx, all, in.now())
 }
 
 // Summary is a site in the overview.
@@ -97,6 +105,9 @@ func (in *Insight) Sites(ctx context.Context) ([]Summary, error) {
 	answers, err := in.store.Read(ctx, questions...)
 	if err != nil {
 		return nil, fmt.Errorf("roll-ups: %w", err)
+	}
+	if err := in.moveOn(ctx, sites, questions, answers); err != nil {
+		return nil, err
 	}
 	out := make([]Summary, 0, len(sites))
 	for i, s := range sites {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -303,8 +304,8 @@ func TestInsight_overviewAndUnknown(t *testing.T) {
 // refusing is a store that does not take figures.
 type refusing struct{ insight.Store }
 
-func (refusing) Publish(context.Context, insight.Snapshot, int64) (bool, error) {
-	return false, errors.New("disk full")
+func (refusing) Publish(context.Context, ...insight.Move) ([]bool, error) {
+	return nil, errors.New("disk full")
 }
 
 func TestInsight_storeRefusesWrites(t *testing.T) {
@@ -328,4 +329,91 @@ func TestInsight_badRecords(t *testing.T) {
 	if before.Bad != 0 || l.Bad != 2 || l.Kiosks[0].Bad != 2 || l.Stored != 1 || l.Version == before.Version {
 		t.Errorf("got %+v after %+v", l, before)
 	}
+}
+
+// reads counts what is asked of a store, by the number of questions.
+type reads struct {
+	insight.Store
+	asked []int // of lookBack days
+	moved []int // by a transaction
+}
+
+func (r *reads) Publish(ctx context.Context, moves ...insight.Move) ([]bool, error) {
+	r.moved = append(r.moved, len(moves))
+	return r.Store.Publish(ctx, moves...)
+}
+
+func (r *reads) Read(ctx context.Context, qs ...insight.Question) ([]insight.Answer, error) {
+	n := 0
+	for _, q := range qs {
+		if q.Days > insight.TrendDays {
+			n++
+		}
+	}
+	if n > 0 {
+		r.asked = append(r.asked, n)
+	}
+	return r.Store.Read(ctx, qs...)
+}
+
+// The factors of all sites are read once, at the start; overviews renew a few of
+// them at a time, over the hours and over midnight, until nobody has asked for
+// more than a day.
+func TestInsight_factorsAreRenewedInTurn(t *testing.T) {
+	var r *reads
+	w := newWorld(t, func(s insight.Store) insight.Store { r = &reads{Store: s}; return r })
+	const sites = 10
+	for i := range sites {
+		a := asked("exit", "smiley3")
+		a.Site = feedback.SiteID(fmt.Sprintf("site-%d", i))
+		presses(w.kiosk(t, fmt.Sprintf("k%d", i), a), w.now.Add(-time.Hour), 2, 2, 2, 2, 0)
+	}
+	overview := func() {
+		t.Helper()
+		if _, err := w.in.Sites(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := func(what string, want ...int) {
+		t.Helper()
+		if !slices.Equal(r.asked, want) {
+			t.Errorf("%s: factors read of %v sites, want %v", what, r.asked, want)
+		}
+		r.asked = nil
+	}
+	if err := w.in.Configure(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	got("at the start", sites)
+	overview()
+	got("the first overview")
+	if !slices.Equal(r.moved, []int{sites}) {
+		t.Errorf("the first overview has moved %v figures on, want those of all sites at once", r.moved)
+	}
+	w.now = w.now.Add(50 * time.Minute)
+	overview()
+	got("within the hour")
+	w.now = w.now.Add(11 * time.Minute)
+	for range 3 {
+		overview()
+	}
+	got("after an hour, three at once", 2)
+	for range sites {
+		w.now = w.now.Add(11 * time.Second)
+		overview()
+	}
+	got("until all are renewed", 2, 2, 2, 2)
+	w.now = time.Date(2026, 8, 4, 0, 0, 1, 0, time.UTC)
+	overview()
+	got("after midnight", 2)
+	if _, err := w.in.Site(t.Context(), "site-9", site.Day{}); err != nil {
+		t.Fatal(err)
+	}
+	got("a site after midnight")
+	w.now = w.now.Add(27 * time.Hour)
+	overview()
+	got("after more than a day", sites)
+	w.now = w.now.Add(-2 * time.Hour)
+	overview()
+	got("after the clock was set back", 2)
 }

@@ -40,29 +40,71 @@ func (in *Insight) show(ctx context.Context, s site.Site, q Question, a Answer) 
 			}
 			a = again[0]
 		}
-		before, err := cellsOf(a.Shown)
+		next, before, after, err := in.next(s, q, a)
 		if err != nil {
 			return a, nil, nil, err
 		}
-		after, moved := move(before, a, q.Days-1)
-		if !moved {
+		if next == nil {
 			return a, before, nil, nil
 		}
-		next := Snapshot{Site: s.ID, Day: q.Shown, At: max(in.now().UnixMilli(), a.Shown.At+1)}
-		if next.Body, err = json.Marshal(bodyOf(after)); err != nil {
-			return a, nil, nil, fmt.Errorf("figures to show: %w", err)
-		}
-		done, err := in.store.Publish(ctx, next, a.Shown.At)
+		done, err := in.store.Publish(ctx, *next)
 		if err != nil {
 			return a, before, fmt.Errorf("figures of %s: %w", s.ID, err), nil
 		}
-		if done {
-			a.Shown = next
+		if done[0] {
+			a.Shown = next.Snapshot
 			return a, after, nil, nil
 		}
 		shown = before
 	}
 	return a, shown, nil, nil // others moved them each time; this is what they were a moment ago
+}
+
+// next returns how what is shown of a site is to move on, nil if it is not, and the
+// cells before and after.
+func (in *Insight) next(s site.Site, q Question, a Answer) (_ *Move, before, after map[feedback.Asked]rollup.Cell, err error) {
+	if before, err = cellsOf(a.Shown); err != nil {
+		return nil, nil, nil, err
+	}
+	after, moved := move(before, a, q.Days-1)
+	if !moved {
+		return nil, before, after, nil
+	}
+	m := Move{Snapshot: Snapshot{Site: s.ID, Day: q.Shown, At: max(in.now().UnixMilli(), a.Shown.At+1)}, Was: a.Shown.At}
+	if m.Body, err = json.Marshal(bodyOf(after)); err != nil {
+		return nil, nil, nil, fmt.Errorf("figures to show: %w", err)
+	}
+	return &m, before, after, nil
+}
+
+// moveOn moves the figures of many sites on at once: the first overview after an
+// hour moves them all, and a commit for each took 1 ms on a file and 3 on a server.
+// What it cannot move is left to show, which tries again or says why.
+func (in *Insight) moveOn(ctx context.Context, sites []site.Site, questions []Question, answers []Answer) error {
+	var moves []Move
+	var of []int // of each, the site
+	for i, s := range sites {
+		if questions[i].Shown == "" {
+			continue
+		}
+		m, _, _, err := in.next(s, questions[i], answers[i])
+		if err != nil {
+			return fmt.Errorf("site %s: %w", s.ID, err)
+		}
+		if m != nil {
+			moves, of = append(moves, *m), append(of, i)
+		}
+	}
+	if len(moves) == 0 {
+		return nil
+	}
+	done, err := in.store.Publish(ctx, moves...)
+	for j, i := range of {
+		if err == nil && done[j] {
+			answers[i].Shown = moves[j].Snapshot
+		}
+	}
+	return nil
 }
 
 func cellsOf(s Snapshot) (map[feedback.Asked]rollup.Cell, error) {

@@ -3,6 +3,7 @@ package insight
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,10 +17,18 @@ import (
 // place that opens every other day.
 const lookBack = 2 * change.ClusterDays
 
-// Bounds of the cache of clustering factors.
+// Bounds of the cache of clustering factors. Those of 200 sites take 150 ms to
+// read and an overview 10: so they are read at the start of a hub ([Insight.Configure])
+// and then renewed a few sites at a time, over some minutes, and not all at once
+// whenever an hour or a day is over.
 const (
 	factorAge  = time.Hour
-	maxFactors = 4000 // pairs of site and day
+	maxFactors = 20_000 // pairs of site and day
+	// renewals is how many sites' old factors an overview reads again; the others
+	// are good for another reprieve, unless they are older than oldFactor.
+	renewals  = 2
+	reprieve  = 10 * time.Second
+	oldFactor = 26 * time.Hour
 )
 
 type factorKey struct {
@@ -31,6 +40,7 @@ type factorKey struct {
 type factorSet struct {
 	own    map[feedback.Asked]Spread
 	readAt time.Time
+	until  time.Time // to be read again from then on
 }
 
 // median is the middle factor of the organisation.
@@ -109,19 +119,20 @@ func (in *Insight) factorsOf(ctx context.Context, s site.Site, day site.Day) (fa
 	return in.keep(factorKey{s.ID, day}, a[0], now), nil
 }
 
-// learn brings the factors of all sites today into the cache, those that are not
-// fresh there by one question to the store.
+// learn brings the factors of all sites today into the cache by one question to
+// the store: those that are not there, and a few of those that are to be renewed.
 func (in *Insight) learn(ctx context.Context, sites []site.Site, now time.Time) error {
-	var keys []factorKey
-	var questions []Question
-	for _, s := range sites {
-		key := factorKey{s.ID, s.Today(now)}
-		if _, ok := in.fresh(key, now); !ok {
-			keys, questions = append(keys, key), append(questions, before(s, key.day))
-		}
-	}
+	keys := in.outdated(sites, now)
 	if len(keys) == 0 {
 		return nil
+	}
+	zones := make(map[feedback.SiteID]site.Site, len(sites))
+	for _, s := range sites {
+		zones[s.ID] = s
+	}
+	questions := make([]Question, len(keys))
+	for i, key := range keys {
+		questions[i] = before(zones[key.site], key.day)
 	}
 	answers, err := in.store.Read(ctx, questions...)
 	if err != nil {
@@ -133,6 +144,42 @@ func (in *Insight) learn(ctx context.Context, sites []site.Site, now time.Time) 
 	return nil
 }
 
+// outdated returns which factors of sites today are to be read now. Those that are
+// to be renewed later, or still stand for the day before, are made to last until
+// then.
+func (in *Insight) outdated(sites []site.Site, now time.Time) []factorKey {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var missing, old []factorKey
+	for _, s := range sites {
+		key := factorKey{s.ID, s.Today(now)}
+		f, ok := in.factors[key]
+		if !ok {
+			f, ok = in.factors[factorKey{s.ID, key.day.Add(-1)}]
+			f.until = time.Time{}
+		}
+		switch {
+		case !ok, now.Sub(f.readAt).Abs() > oldFactor:
+			missing = append(missing, key)
+		case !f.fresh(now):
+			f.until = now.Add(reprieve)
+			in.factors[key] = f
+			old = append(old, key)
+		}
+	}
+	if len(missing) > 0 {
+		return missing
+	}
+	slices.SortFunc(old, func(a, b factorKey) int { return in.factors[a].readAt.Compare(in.factors[b].readAt) })
+	return old[:min(renewals, len(old))]
+}
+
+// fresh reports whether factors need not be read again. Clocks are also set back.
+func (f factorSet) fresh(now time.Time) bool {
+	left := f.until.Sub(now)
+	return left > 0 && left <= factorAge
+}
+
 // before asks for the days that tell the factors of a site on a day.
 func before(s site.Site, day site.Day) Question {
 	return Question{Site: s, Last: day.Add(-1), Days: lookBack}
@@ -142,12 +189,12 @@ func (in *Insight) fresh(key factorKey, now time.Time) (factorSet, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	f, ok := in.factors[key]
-	return f, ok && now.Sub(f.readAt).Abs() < factorAge
+	return f, ok && f.fresh(now)
 }
 
 // keep puts the factors that an answer tells into the cache.
 func (in *Insight) keep(key factorKey, a Answer, now time.Time) factorSet {
-	f := factorSet{own: make(map[feedback.Asked]Spread), readAt: now}
+	f := factorSet{own: make(map[feedback.Asked]Spread), readAt: now, until: now.Add(factorAge)}
 	for asked, days := range daysOf(a) {
 		if phi, ok := change.Clustering(days); ok {
 			f.own[asked] = Spread{Phi: phi, Days: openDays(days)}
@@ -156,10 +203,20 @@ func (in *Insight) keep(key factorKey, a Answer, now time.Time) factorSet {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if len(in.factors) >= maxFactors {
-		clear(in.factors)
+		in.forget(now)
 	}
 	in.factors[key] = f
 	return f
+}
+
+// forget makes room: pages of the past are dropped first, for overviews need today
+// everywhere.
+func (in *Insight) forget(now time.Time) {
+	today := site.Site{Zone: time.UTC}.Today(now).Add(-1) // or tomorrow, somewhere
+	maps.DeleteFunc(in.factors, func(k factorKey, _ factorSet) bool { return k.day.Before(today) })
+	if len(in.factors) >= maxFactors {
+		clear(in.factors)
+	}
 }
 
 func daysOf(a Answer) map[feedback.Asked][]change.Day {

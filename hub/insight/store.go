@@ -29,10 +29,11 @@ type Store interface {
 	// Read answers every question, in their order, from one state of the store.
 	// Many cost little more than one.
 	Read(ctx context.Context, questions ...Question) ([]Answer, error)
-	// Publish replaces what is shown of (Site, Day) and forgets earlier days
-	// of the site, unless what is shown is no longer of the instant was (0:
-	// nothing is shown); then it changes nothing and reports false.
-	Publish(ctx context.Context, s Snapshot, was int64) (bool, error)
+	// Publish moves what is shown of sites on, all of them in one transaction, and
+	// forgets earlier days of each site. Where what is shown is no longer of the
+	// instant Was (0: nothing is shown) it changes nothing of that site and reports
+	// false.
+	Publish(ctx context.Context, moves ...Move) ([]bool, error)
 }
 
 // Place is a site as it is stored. One that is known only from presses has
@@ -47,7 +48,7 @@ type Kiosk struct {
 	ID       feedback.KioskID
 	Epoch    feedback.Epoch
 	Through  feedback.Seq // the mark
-	State    visit.State  // the fold at the mark
+	State    visit.State  // the fold at the mark; only to be read, for the store may remember it
 	StoredAt time.Time
 	Pulse    *Pulse // nil: only records were ever heard of it
 	Gaps     []Gap  // of all its journals, oldest first
@@ -109,4 +110,10 @@ type Snapshot struct {
 	Day  string
 	Body []byte
 	At   int64 // Unix milliseconds; rises with each snapshot of a day
+}
+
+// Move replaces what was shown at the instant Was, 0 for nothing, by a snapshot.
+type Move struct {
+	Snapshot
+	Was int64
 }

@@ -106,7 +106,7 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 			return err
 		}
 		report.Cells = make(rollup.Delta)
-		found := false
+		found, damaged := false, 0
 		var records int64
 		for _, s := range sources {
 			if kiosk != "" && s.Key.Kiosk != kiosk {
@@ -114,7 +114,10 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 			}
 			found = true
 			f, err := recount(ctx, r, s, report.Cells, progress)
-			if err != nil {
+			if damage, ok := errors.AsType[*ingest.DamageError](err); ok {
+				f.Problems = append(f.Problems, damage.Error())
+				damaged++
+			} else if err != nil {
 				return fmt.Errorf("kiosk %s epoch %s: %w", s.Key.Kiosk, s.Key.Epoch, err)
 			}
 			report.Findings = append(report.Findings, f)
@@ -124,6 +127,10 @@ func Run(ctx context.Context, store Store, kiosk feedback.KioskID, progress func
 			if !found {
 				return fmt.Errorf("kiosk %s: %w", kiosk, ErrNoKiosk)
 			}
+			return nil
+		}
+		if damaged > 0 { // whatever else disagrees may come of that
+			report.Problems = append(report.Problems, fmt.Sprintf("roll-ups were not compared, for of %d journals not all can be read", damaged))
 			return nil
 		}
 		stored, err := r.Cells(ctx)

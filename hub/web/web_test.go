@@ -51,11 +51,11 @@ type shelf struct {
 	h *hub
 }
 
-func (s shelf) Publish(ctx context.Context, n insight.Snapshot, was int64) (bool, error) {
+func (s shelf) Publish(ctx context.Context, moves ...insight.Move) ([]bool, error) {
 	if err := s.h.writes(); err != nil {
-		return false, err
+		return nil, err
 	}
-	return s.Store.Publish(ctx, n, was)
+	return s.Store.Publish(ctx, moves...)
 }
 
 func newHub(t testing.TB, wrap func(web.Reader) web.Reader) *hub {

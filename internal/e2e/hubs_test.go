@@ -38,6 +38,7 @@ const takeOverWithin = 10 * time.Second
 // crew is several hubs on one database and one broker.
 type crew struct {
 	t        *testing.T
+	server   *postgrestest.Server
 	database string
 	broker   string // address
 	program  string
@@ -47,7 +48,8 @@ type crew struct {
 
 func newCrew(t *testing.T, broker string) *crew {
 	t.Helper()
-	c := &crew{t: t, database: postgrestest.Start(t).Database(), broker: broker, dir: t.TempDir()}
+	c := &crew{t: t, server: postgrestest.Start(t), broker: broker, dir: t.TempDir()}
+	c.database = c.server.Database()
 	var err error
 	if c.ledger, err = os.Create(filepath.Join(c.dir, "ledger")); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,6 @@ import (
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
 	"sourire/hub/store/sqlstore"
-	"sourire/internal/feedback"
 	"sourire/internal/link"
 	"sourire/internal/visit"
 	"sourire/internal/wire"
@@ -203,8 +202,10 @@ func (t *twin) start() error {
 	var conn *link.Conn
 	in := ingest.NewIntake(ingest.IntakeOptions{
 		Ingester: ingest.New(store, ingest.Options{StoreID: id, Term: term, Now: time.Now}), Store: store,
-		Answer: func(ctx context.Context, k feedback.KioskID, a wire.Ack) {
-			_ = conn.Publish(ctx, link.Message{Topic: wire.Topic(k, wire.TopicAck), Payload: wire.Encode(a)})
+		Answer: func(ctx context.Context, answers []ingest.Answer) {
+			for _, a := range answers {
+				_ = conn.Publish(ctx, link.Message{Topic: wire.Topic(a.Kiosk, wire.TopicAck), Payload: wire.Encode(a.Ack)})
+			}
 		},
 		Committed: func([]ingest.Batch, []ingest.Outcome) {},
 	})

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"sourire/hub/verify"
 	"sourire/internal/certtest"
 	"sourire/internal/ledger"
+	"sourire/internal/transcript"
 	"sourire/kiosk/fleetsim"
 	"sourire/kiosk/input/script"
 	"sourire/kiosk/settings"
@@ -162,7 +162,7 @@ func TestSimulator_certificates(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log lockedBuffer
+			var log transcript.Buffer
 			wrong := o
 			wrong.Kiosks, wrong.Count, wrong.Folder, wrong.Ledger, wrong.CutEvery = 1, 1, t.TempDir(), nil, 0
 			wrong.Settle = 2 * time.Second
@@ -180,22 +180,4 @@ func TestSimulator_certificates(t *testing.T) {
 			}
 		})
 	}
-}
-
-// lockedBuffer is written by several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

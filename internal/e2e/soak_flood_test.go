@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +104,66 @@ func floodShop(t *testing.T, external bool, name string) {
 	}
 	summary.Line("flood, %s: %d × 10000 full batches, %d SIGKILLs, peak %d MiB, another kiosk's %d presses acknowledged within %v, in floods with a SIGKILL within %v: %s",
 		name, rounds, kills, peak, presses, other.longest.Round(time.Millisecond), other.longestKilled.Round(time.Millisecond), verdict(t))
+}
+
+// TestSoak_twoFloods floods the embedded broker twice at once: 1.3 GB for a hub's
+// connection that may have 1 GiB pending. It may be thrown out, and comes back.
+func TestSoak_twoFloods(t *testing.T) {
+	s := openShop(t, false)
+	set := hubSettings(t)
+	set.Data = s.path("hub")
+	s.serve()
+	address := "mqtt://" + s.broker
+	again := func(k *rawkiosk.Kiosk) (err error) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+			if err = k.Connect(context.Background(), address, "key"); err == nil {
+				return nil
+			}
+		}
+		return err
+	}
+	other := startCalm(t, s, address)
+	other.begin(false)
+	floods := []*flood{newFlood(t, "first"), newFlood(t, "second")}
+	for _, f := range floods {
+		f.connect(t, address, "key")
+	}
+	began := time.Now()
+	done := make(chan error, len(floods))
+	for _, f := range floods {
+		go func() {
+			err := f.send(again)
+			if err == nil {
+				err = f.drain(again)
+			}
+			done <- err
+		}()
+	}
+	late := time.After(10 * time.Minute)
+	for range floods {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-late:
+			t.Fatalf("the floods do not end\n%s", s.hub.out)
+		}
+	}
+	took := time.Since(began).Round(time.Second)
+	s.hub.running(t, "the hub")
+	peak := s.hub.peak(t)
+	presses := other.stop(t)
+	s.hub.kill()
+	thrownOut := strings.Count(s.hub.out.String(), "Slow Consumer")
+	if got := provedFloods(t, set, floods...); got != presses {
+		t.Errorf("got %d presses of the other kiosk, want %d", got, presses)
+	}
+	if limit := 2 * floodMemory(false); peak > limit {
+		t.Errorf("the hub took %d MiB, want at most %d", peak, limit)
+	}
+	summary.Line("two floods at once, embedded broker: 2 × 10000 full batches in %v, peak %d MiB, slow consumers %d, another kiosk's %d presses acknowledged within %v: %s",
+		took, peak, thrownOut, presses, other.longest.Round(time.Millisecond), verdict(t))
 }
 
 // forget hangs up and lets go of what was sent.

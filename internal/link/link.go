@@ -152,14 +152,39 @@ func (c *Conn) subscribe(filters []string) error {
 // drop. An error does not mean that m was not delivered. The payload belongs to
 // the connection from here on and must not be changed.
 func (c *Conn) Publish(ctx context.Context, m Message) error {
+	return c.publish(ctx, []Message{m})
+}
+
+// PublishAll sends messages of QoS 0, in their order, by as few writes to the
+// network as can be, and returns as Publish does.
+func (c *Conn) PublishAll(ctx context.Context, ms []Message) error {
+	if len(ms) == 0 {
+		return nil
+	}
+	return c.publish(ctx, ms)
+}
+
+// publish hands ms over and awaits the last of them, which the library writes
+// after the others.
+func (c *Conn) publish(ctx context.Context, ms []Message) error {
 	tokens := make(chan mqtt.Token, 1)
+	m := ms[len(ms)-1]
 	c.mu.Lock()
 	if c.why != nil {
 		defer c.mu.Unlock()
 		return publishError(m, c.why)
 	}
-	// The library's writer takes m when it is free, whatever ctx says.
-	c.handing.Go(func() { tokens <- c.client.Publish(m.Topic, m.QoS, m.Retained, m.Payload) })
+	// The library's writer takes them when it is free, whatever ctx says.
+	c.handing.Go(func() {
+		if len(ms) > 1 {
+			c.socket.expect(len(ms))
+		}
+		var last mqtt.Token
+		for _, m := range ms {
+			last = c.client.Publish(m.Topic, m.QoS, m.Retained, m.Payload)
+		}
+		tokens <- last
+	})
 	c.mu.Unlock()
 
 	var done <-chan struct{}

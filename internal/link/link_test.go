@@ -94,6 +94,78 @@ func TestConn_Publish(t *testing.T) {
 	}
 }
 
+// counting counts the writes to a connection.
+type counting struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// Many messages make few writes, in their order, and nothing of them stays behind
+// while others publish beside.
+func TestConn_PublishAll(t *testing.T) {
+	const n, rounds = 300, 20
+	b := mosquittotest.Start(t, mosquittotest.Options{})
+	_, got := dial(t, link.Options{Address: b.URL(), ClientID: "k1", Subscriptions: []string{"all"}})
+	var wire *counting
+	hub, _ := dial(t, link.Options{Address: b.URL(), ClientID: "hub", Dialer: func(ctx context.Context, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		wire = &counting{Conn: c}
+		return wire, err
+	}})
+	for beside := range 2 {
+		before := wire.writes.Load()
+		stop, stopped := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for beside > 0 {
+				select {
+				case <-stop:
+					stopped <- nil
+					return
+				default:
+				}
+				if err := hub.Publish(context.Background(), link.Message{Topic: "other", QoS: 1}); err != nil {
+					stopped <- err
+					return
+				}
+			}
+			stopped <- nil
+		}()
+		for round := range rounds {
+			ms := make([]link.Message, n)
+			for i := range ms {
+				ms[i] = link.Message{Topic: "all", Payload: fmt.Append(nil, round*n+i)}
+			}
+			if err := hub.PublishAll(context20(t), ms); err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				if m, want := receive(t, got), fmt.Sprint(round*n+i); string(m.Payload) != want {
+					t.Fatalf("got %q, want %s", m.Payload, want)
+				}
+			}
+		}
+		close(stop)
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		if writes := wire.writes.Load() - before; beside == 0 && writes > 2*rounds {
+			t.Errorf("got %d writes for %d times %d messages, want one each time", writes, rounds, n)
+		}
+	}
+	if err := hub.PublishAll(t.Context(), nil); err != nil {
+		t.Errorf("got %v for no messages", err)
+	}
+	hub.Close()
+	if err := hub.PublishAll(t.Context(), []link.Message{{Topic: "all"}, {Topic: "all"}}); !errors.Is(err, link.ErrClosed) {
+		t.Errorf("got %v after the end, want that it was closed", err)
+	}
+}
+
 func TestConn_Publish_retained(t *testing.T) {
 	b := mosquittotest.Start(t, mosquittotest.Options{})
 	hub, _ := dial(t, link.Options{Address: b.URL(), ClientID: "hub"})

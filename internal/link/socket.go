@@ -45,7 +45,14 @@ type socket struct {
 
 	mu       sync.Mutex
 	writeErr error // the first one
+	coming   int   // packets that are about to be written
+
+	writing sync.Mutex // one Write at a time
+	held    []byte     // packets that wait for those that are coming
 }
+
+// maxHeld bounds what waits for more.
+const maxHeld = 32 << 10
 
 // open connects to t, with TLS where it asks for it.
 func open(ctx context.Context, t target, o Options) (*socket, error) {
@@ -145,8 +152,41 @@ func (s *socket) nextPacket() (int, error) {
 	return 0, fmt.Errorf("%w: a length of more than four bytes", errProtocol)
 }
 
-// Write never fails; written tells.
+// expect says that the library is about to write so many packets: those before
+// the last wait for it, so that they make one write to the network. Where they do
+// not come, the connection has ended.
+func (s *socket) expect(packets int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming += packets
+}
+
+// more takes note of a packet and reports whether another one is about to come.
+func (s *socket) more() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming = max(0, s.coming-1)
+	return s.coming > 0
+}
+
+// Write takes one packet. It never fails; written tells.
 func (s *socket) Write(p []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	more := s.more()
+	if !more && len(s.held) == 0 {
+		s.write(p)
+		return len(p), nil
+	}
+	if s.held = append(s.held, p...); !more || len(s.held) >= maxHeld {
+		s.write(s.held)
+		s.held = s.held[:0]
+	}
+	return len(p), nil
+}
+
+// write notes its failure for written and Read. The caller has writing.
+func (s *socket) write(p []byte) {
 	err := s.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err == nil {
 		_, err = s.Conn.Write(p)
@@ -162,7 +202,6 @@ func (s *socket) Write(p []byte) (int, error) {
 		s.mu.Unlock()
 		_ = s.allow(lastWords) // fails only where Read fails as well
 	}
-	return len(p), nil
 }
 
 // written returns the first error of a Write.

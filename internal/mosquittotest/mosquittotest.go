@@ -9,7 +9,6 @@
 package mosquittotest
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,10 +16,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"sourire/internal/transcript"
 )
 
 // startTimeout bounds a start, stopTimeout a polite end.
@@ -64,14 +64,14 @@ type Broker struct {
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
-	log    *logBuffer
+	log    *transcript.Buffer
 }
 
 // Start runs a broker until the test ends. Without the program it skips the
 // test, or fails it where CI=true.
 func Start(tb testing.TB, o Options) *Broker {
 	tb.Helper()
-	b := &Broker{tb: tb, program: find(tb), dir: tb.TempDir(), options: o, log: new(logBuffer)}
+	b := &Broker{tb: tb, program: find(tb), dir: tb.TempDir(), options: o, log: new(transcript.Buffer)}
 	tb.Cleanup(func() {
 		b.Stop()
 		if tb.Failed() {
@@ -241,28 +241,4 @@ func freePort(tb testing.TB) int {
 	}
 	tb.Fatal("mosquittotest: no free port between 20000 and 32000")
 	return 0
-}
-
-// logBuffer is written by the process and read by a failing test.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// logLimit bounds a log; a test that fails after more has its beginning.
-const logLimit = 1 << 20
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.buf.Len() < logLimit {
-		l.buf.Write(p)
-	}
-	return len(p), nil
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

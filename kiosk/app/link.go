@@ -13,6 +13,9 @@ import (
 	"sourire/kiosk/uplink"
 )
 
+// brokerNodes is how many nodes of a broker a kiosk remembers its handshakes with.
+const brokerNodes = 8
+
 // linkOptions says where the broker is and as whom to come.
 func linkOptions(s settings.Settings) (link.Options, error) {
 	key, err := s.Key()
@@ -23,7 +26,10 @@ func linkOptions(s settings.Settings) (link.Options, error) {
 	if s.Hub.CAFile == "" && s.Hub.ClientCertFile == "" {
 		return o, nil
 	}
-	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	// A handshake that goes on from an earlier one takes half of the work on both
+	// sides: thousands of kiosks may come back at once. A hub that was started
+	// anew knows of none, and they begin from scratch.
+	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(brokerNodes)}
 	if s.Hub.CAFile != "" {
 		if o.TLS.RootCAs, err = readCA(s.Hub.CAFile); err != nil {
 			return o, fmt.Errorf("setting hub.ca_file: %w", err)

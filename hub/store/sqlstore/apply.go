@@ -20,7 +20,7 @@ import (
 // savepoint of its own, which finds the one.
 func (s *Store) Apply(ctx context.Context, term int64, changes []ingest.Change) ([]error, error) {
 	errs, err := s.applyBy(ctx, term, changes, s.together)
-	if s.d.constraint(err) {
+	if s.blames(err) {
 		errs, err = s.applyBy(ctx, term, changes, s.apart)
 	}
 	return errs, err
@@ -33,10 +33,11 @@ type fresh struct {
 	source map[ingest.Key]int64
 	months map[month]bool
 	zones  *zones
+	packs  *packs
 }
 
 func newFresh() fresh {
-	return fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64), make(map[month]bool), &zones{}}
+	return fresh{make(map[feedback.Asked]int64), make(map[ingest.Key]int64), make(map[month]bool), &zones{}, &packs{}}
 }
 
 // clear forgets rows that were undone; zones are made behind all that may be.
@@ -92,14 +93,16 @@ func (s *Store) applyBy(ctx context.Context, term int64, changes []ingest.Change
 
 // under holds the term, if it is still that.
 func (s *Store) under(ctx context.Context, tx *tx, term int64, made fresh) error {
-	now, zoning, err := s.d.term(ctx, tx)
+	now, err := s.d.term(ctx, tx)
 	if err != nil {
 		return fmt.Errorf("term: %w", err)
 	}
-	if now != term {
+	if now.n != term {
 		return ingest.ErrSuperseded
 	}
-	made.zones.reset(zoning)
+	made.zones.reset(now.zoning)
+	*made.packs = packs{packing: now.packing, last: make(map[int64]feedback.Seq)}
+	s.packedSince(now.packing)
 	return nil
 }
 
@@ -109,7 +112,7 @@ func (s *Store) apart(ctx context.Context, tx *tx, changes []ingest.Change, errs
 		err := s.savepoint(ctx, tx, func() error { return s.together(ctx, tx, changes[i:i+1], errs[i:i+1], made) })
 		switch {
 		case err == nil:
-		case s.d.constraint(err):
+		case s.blames(err):
 			errs[i] = err
 			made.clear() // rows that it made are gone
 		default:
@@ -135,6 +138,13 @@ func (s *Store) savepoint(ctx context.Context, tx *tx, do func() error) error {
 		return fmt.Errorf("release the savepoint: %w", rel)
 	}
 	return err
+}
+
+// blames reports whether an error is that of one change and not of the store: it
+// breaks a constraint, or works on a pack that is damaged.
+func (s *Store) blames(err error) bool {
+	_, damaged := errors.AsType[*ingest.DamageError](err)
+	return damaged || s.d.constraint(err)
 }
 
 // rows gathers what is written together, as flat lists of values.
@@ -174,6 +184,9 @@ func (s *Store) together(ctx context.Context, tx *tx, changes []ingest.Change, e
 		}
 		if err != nil {
 			return fmt.Errorf("mark of %s epoch %s: %w", c.Key.Kiosk, c.Key.Epoch, err)
+		}
+		if err := s.unpackFor(ctx, tx, source, c, made); err != nil {
+			return err
 		}
 		if c.To.Through > c.From.Through {
 			if err := s.room(ctx, tx, dayOf(c.At), made); err != nil {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"sourire/hub/archive"
 	"sourire/hub/history"
 	"sourire/hub/ingest"
 	"sourire/internal/feedback"
+	"sourire/internal/visit"
 )
 
 // Cut implements archive.Store.
@@ -109,27 +109,63 @@ const (
 // its batches, their records by the days on which they were stored, and what lies
 // beside them.
 func (s *Store) Page(ctx context.Context, key ingest.Key, after, through feedback.Seq) (p archive.Page, err error) {
-	err = s.d.view(ctx, func(tx *tx) error {
+	err = s.journals(ctx, func(tx *tx) error {
 		var source int64
 		err := tx.QueryRowContext(ctx, "SELECT id, rule, read_by FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).
 			Scan(&source, &p.Rule, &p.ReadBy)
 		if err != nil {
 			return err
 		}
-		batches, err := batchesAfter(ctx, tx, source, after, through)
-		if err != nil {
-			return fmt.Errorf("checkpoints: %w", err)
-		}
-		if len(batches) == 0 {
-			return fmt.Errorf("no batch of records %d to %d is stored, sourire-hub verify says what is wrong", after+1, through)
-		}
-		p.Through = batches[len(batches)-1].through
-		if p.Rows, err = pageRows(ctx, tx, source, after, batches); err != nil {
-			return fmt.Errorf("records: %w", err)
+		for p.Through = after; p.Through < through && len(p.Rows) < pageRecords; {
+			rows, end, err := pagePiece(ctx, tx, source, p.Through, through)
+			if err != nil {
+				return err
+			}
+			if end == p.Through {
+				return fmt.Errorf("no batch of records %d to %d is stored, sourire-hub verify says what is wrong", end+1, through)
+			}
+			p.Through, p.Rows = end, append(p.Rows, rows...)
 		}
 		return readTexts(ctx, tx, source, after, &p)
 	})
 	return p, err
+}
+
+// pagePiece reads some batches of a journal after a record, out of a pack or up to
+// the next one, and returns where they end.
+func pagePiece(ctx context.Context, tx *tx, source int64, after, through feedback.Seq) (rows []archive.Row, end feedback.Seq, err error) {
+	packs, err := packHeads(ctx, tx, "WHERE source = ? AND last > ? AND first <= ? ORDER BY first LIMIT 1", source, int64(after), int64(through))
+	if err != nil {
+		return nil, after, fmt.Errorf("packs: %w", err)
+	}
+	if len(packs) > 0 && packs[0].first <= after+1 {
+		_, all, err := loadPack(ctx, tx, &packs[0])
+		if err != nil {
+			return nil, after, err
+		}
+		from := after + 1 - packs[0].first
+		n := from
+		for i, r := range all {
+			if r.Checked && r.Seq > after && r.Seq <= through {
+				n, end = feedback.Seq(i+1), r.Seq
+			}
+		}
+		return all[from:n], max(end, after), nil
+	}
+	if len(packs) > 0 {
+		through = packs[0].first - 1
+	}
+	batches, err := batchesAfter(ctx, tx, source, after, through)
+	if err != nil {
+		return nil, after, fmt.Errorf("checkpoints: %w", err)
+	}
+	if len(batches) == 0 {
+		return nil, after, nil
+	}
+	if rows, err = pageRows(ctx, tx, source, after, batches); err != nil {
+		return nil, after, fmt.Errorf("records: %w", err)
+	}
+	return rows, batches[len(batches)-1].through, nil
 }
 
 // batch is the end of a stored batch, or an anchor.
@@ -162,6 +198,8 @@ func batchesAfter(ctx context.Context, tx *tx, source int64, after, through feed
 	return out, errors.Join(rows.Err(), rows.Close())
 }
 
+var errTwice = errors.New("is stored twice, sourire-hub verify says more")
+
 // pageRows reads the records of some batches, in the order of numbers, and the
 // anchors among the batches: those that end with no record.
 func pageRows(ctx context.Context, tx *tx, source int64, after feedback.Seq, batches []batch) ([]archive.Row, error) {
@@ -193,16 +231,16 @@ func pageRows(ctx context.Context, tx *tx, source int64, after feedback.Seq, bat
 				row := (*from)[0]
 				*from = (*from)[1:]
 				if row.Seq <= seq {
-					return nil, fmt.Errorf("record %d is stored twice, sourire-hub verify says more", row.Seq)
+					return nil, fmt.Errorf("record %d %w", row.Seq, errTwice)
 				}
 				seq = row.Seq
-				row.StoredOn = time.Unix(day*86400, 0).UTC()
+				row.StoredOn = storedOn(day)
 				out = append(out, row)
 			}
 			if n := len(out); n > 0 && out[n-1].Seq == b.through {
 				out[n-1].Checked, out[n-1].Hash = true, b.hash
 			} else {
-				out = append(out, archive.Row{Seq: b.through, Checked: true, Hash: b.hash, StoredOn: time.Unix(day*86400, 0).UTC()})
+				out = append(out, archive.Row{Seq: b.through, Checked: true, Hash: b.hash, StoredOn: storedOn(day)})
 			}
 			from = b.through
 		}
@@ -253,21 +291,37 @@ func readTexts(ctx context.Context, tx *tx, source int64, after feedback.Seq, p 
 
 // Spans implements history.Store.
 func (s *Store) Spans(ctx context.Context, kiosk feedback.KioskID) ([]history.Span, error) {
-	rows, err := s.d.reader().QueryContext(ctx, `SELECT s.epoch, min(v.at), max(v.at), count(*) FROM source s
-		JOIN visit v ON v.source = s.id WHERE s.kiosk = ? AND v.at > 0 GROUP BY s.epoch`, kiosk)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var out []history.Span
-	for rows.Next() {
-		var x history.Span
-		var epoch, first, last int64
-		if err := rows.Scan(&epoch, &first, &last, &x.Visits); err != nil {
-			return nil, err
+	err := s.d.view(ctx, func(tx *tx) error {
+		spans, err := quads(ctx, tx, `SELECT s.id, coalesce(min(v.at), 0), coalesce(max(v.at), 0), count(v.at) FROM source s
+			LEFT JOIN visit v ON v.source = s.id AND v.at > 0 WHERE s.kiosk = ? GROUP BY s.id ORDER BY s.id`, kiosk)
+		if err != nil {
+			return err
 		}
-		x.Epoch, x.First, x.Last = feedback.Epoch(epoch), instant(first), instant(last)
-		out = append(out, x)
-	}
-	return out, rows.Err()
+		for _, x := range spans {
+			source, first, last, visits := x[0], x[1], x[2], x[3]
+			err := eachPacked(ctx, tx, anything, func(v visit.Visit) {
+				if !v.Dated() {
+					return
+				}
+				if visits == 0 {
+					first, last = v.At, v.At
+				}
+				first, last, visits = min(first, v.At), max(last, v.At), visits+1
+			}, "WHERE source = ?", source)
+			if err != nil {
+				return err
+			}
+			if visits == 0 {
+				continue
+			}
+			var epoch int64
+			if err := tx.QueryRowContext(ctx, "SELECT epoch FROM source WHERE id = ?", source).Scan(&epoch); err != nil {
+				return err
+			}
+			out = append(out, history.Span{Epoch: feedback.Epoch(epoch), First: instant(first), Last: instant(last), Visits: visits})
+		}
+		return nil
+	})
+	return out, err
 }

@@ -22,15 +22,9 @@ import (
 // The names in meta that are a copy's own.
 const (
 	metaStore      = "store"
-	metaIncomplete = "incomplete" // when the copy into this database began
+	metaIncomplete = "incomplete" // when the copy into this database began, and which it is
 	metaManifest   = "backup"     // of a backup, as JSON
 )
-
-// ErrIncomplete marks a database into which a copy was begun and not finished.
-const ErrIncomplete = refusal("a copy into it was begun and not finished, so that presses are missing: run the same sourire-hub copy or restore again, which begins anew")
-
-// ErrNotEmpty marks a database that has a store's journals in it.
-const ErrNotEmpty = refusal("there is a hub's store in it already, and nothing is ever written over one: make an empty database and name that")
 
 // Manifest says what a backup holds.
 type Manifest struct {
@@ -39,6 +33,12 @@ type Manifest struct {
 	TakenAt time.Time        `json:"taken_at"`
 	Program string           `json:"program"`
 	Rows    map[string]int64 `json:"rows"` // by table
+}
+
+// Copied is what a copy is, once it is whole.
+type Copied struct {
+	Store string // its id
+	Term  int64
 }
 
 // CopyOptions say how a store is copied.
@@ -63,22 +63,6 @@ type copier interface {
 	insert(ctx context.Context, tx *tx, s *shape, values []any) error
 	// settle ends a copy into the database.
 	settle(ctx context.Context, tx *tx, shapes []*shape) error
-}
-
-// Begun reports whether a copy into the store was begun and not finished.
-func (s *Store) Begun(ctx context.Context) (bool, error) {
-	var n int
-	err := s.d.reader().QueryRowContext(ctx, "SELECT count(*) FROM meta WHERE name = ?", metaIncomplete).Scan(&n)
-	return n > 0, err
-}
-
-// whole refuses a store into which a copy was not finished.
-func (s *Store) whole(ctx context.Context) error {
-	begun, err := s.Begun(ctx)
-	if begun {
-		return ErrIncomplete
-	}
-	return err
 }
 
 // Manifest returns what the store says of itself if it is a backup, else nil.
@@ -110,6 +94,9 @@ func (s *Store) Settle(ctx context.Context) (id string, term int64, err error) {
 	return id, term, err
 }
 
+// spoken asks under which id and term a store was spoken for last.
+const spoken = "SELECT value, n FROM meta, term WHERE name = ?"
+
 func newID() string {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
@@ -135,12 +122,12 @@ func (s *Store) Backup(ctx context.Context, path string, m Manifest, progress fu
 	if s.IsFile() {
 		err = to.d.update(ctx, func(tx *tx) error { return to.sign(ctx, tx, &m) })
 	} else {
-		err = s.CopyTo(ctx, to, CopyOptions{Manifest: &m, Progress: progress})
+		_, err = s.CopyTo(ctx, to, CopyOptions{Manifest: &m, Progress: progress})
 	}
 	return m, errors.Join(err, to.Close())
 }
 
-// sign counts what is there and writes the manifest.
+// sign counts what is there, packed or not, and writes the manifest.
 func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	shapes, err := readShapes(ctx, tx, s.d.copier.shapes())
 	if err != nil {
@@ -149,7 +136,13 @@ func (s *Store) sign(ctx context.Context, tx *tx, m *Manifest) error {
 	if m.Rows, err = countRows(ctx, tx, shapes); err != nil {
 		return err
 	}
-	if err := tx.QueryRowContext(ctx, "SELECT value, n FROM meta, term WHERE name = ?", metaStore).Scan(&m.Store, &m.Term); err != nil {
+	var records, visits int64
+	if err := tx.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(records), 0) AS BIGINT), CAST(coalesce(sum(rated), 0) AS BIGINT) FROM pack").Scan(&records, &visits); err != nil {
+		return err
+	}
+	m.Rows["record"] += records
+	m.Rows["visit"] += visits
+	if err := tx.QueryRowContext(ctx, spoken, metaStore).Scan(&m.Store, &m.Term); err != nil {
 		return err
 	}
 	text, err := json.Marshal(m)
@@ -177,11 +170,12 @@ func putMeta(ctx context.Context, tx *tx, name, value string) error {
 }
 
 // CopyTo copies one state of the store, all of it, into a store of the other kind
-// that holds no journal, or one that was begun. Until every row was read back and
+// that nobody has used, or one that was begun. Until every row was read back and
 // Check was content that one is marked, and nobody serves it.
-func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) error {
-	return s.d.view(ctx, func(from *tx) error {
-		c := &copying{from: from, to: to, o: o}
+func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) (made Copied, err error) {
+	c := &copying{to: to, o: o}
+	err = s.journals(ctx, func(from *tx) error {
+		c.from = from
 		if err := c.plan(ctx, s); err != nil {
 			return err
 		}
@@ -205,6 +199,7 @@ func (s *Store) CopyTo(ctx context.Context, to *Store, o CopyOptions) error {
 		}
 		return c.end(ctx)
 	})
+	return c.made, err
 }
 
 // moment is a snapshot that is open already.
@@ -212,7 +207,7 @@ type moment struct{ tx *tx }
 
 // Snapshot implements verify.Store.
 func (m moment) Snapshot(_ context.Context, read func(verify.Reader) error) error {
-	return read(snapshot{m.tx})
+	return read(snapshot(m))
 }
 
 // copying is a copy that is being made.
@@ -220,6 +215,8 @@ type copying struct {
 	from        *tx
 	to          *Store
 	o           CopyOptions
+	mark        string // of this copy, in meta of the target
+	made        Copied
 	pairs       []pair
 	shapes      []*shape // of the target
 	done, total int64
@@ -277,16 +274,19 @@ func (c *copying) plan(ctx context.Context, s *Store) error {
 
 // begin marks the target and empties it, if it holds no store.
 func (c *copying) begin(ctx context.Context) error {
+	c.mark = time.Now().UTC().Format(time.RFC3339) + " " + newID()
 	return c.to.d.update(ctx, func(tx *tx) error {
-		var journals, begun int64
-		err := tx.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM source), (SELECT count(*) FROM meta WHERE name = ?)", metaIncomplete).Scan(&journals, &begun)
-		switch {
-		case err != nil:
+		begun, err := marked(ctx, tx)
+		if err != nil {
 			return err
-		case begun == 0 && journals > 0:
-			return ErrNotEmpty
 		}
-		if err := putMeta(ctx, tx, metaIncomplete, time.Now().UTC().Format(time.RFC3339)); err != nil {
+		if !begun {
+			if err := c.unused(ctx, tx); err != nil {
+				return err
+			}
+		}
+		// Of two that begin at once the second waits here, and overtakes the first.
+		if err := putMeta(ctx, tx, metaIncomplete, c.mark); err != nil {
 			return err
 		}
 		for _, s := range c.shapes {
@@ -347,6 +347,9 @@ func (c *copying) write(ctx context.Context, p pair, values []any) error {
 	made := newFresh()
 	err := c.to.d.update(ctx, func(tx *tx) error {
 		made.clear()
+		if err := c.mine(ctx, tx); err != nil {
+			return err
+		}
 		if p.to.name == "record" {
 			wide, at := len(p.to.fields), slices.IndexFunc(p.to.fields, func(f field) bool { return f.name == "day" })
 			for ; at < len(values); at += wide {
@@ -385,6 +388,9 @@ func (c *copying) compare(ctx context.Context, p pair) error {
 // end gives the target its id and takes the mark away.
 func (c *copying) end(ctx context.Context) error {
 	return c.to.d.update(ctx, func(tx *tx) error {
+		if err := c.mine(ctx, tx); err != nil {
+			return err
+		}
 		rows, err := c.from.QueryContext(ctx, "SELECT name, value FROM meta WHERE name NOT IN (?, ?)", metaIncomplete, metaManifest)
 		if err != nil {
 			return err
@@ -413,8 +419,10 @@ func (c *copying) end(ctx context.Context) error {
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, "DELETE FROM meta WHERE name = ?", metaIncomplete)
-		return err
+		if _, err := tx.ExecContext(ctx, "DELETE FROM meta WHERE name = ?", metaIncomplete); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, spoken, metaStore).Scan(&c.made.Store, &c.made.Term)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
 	"sourire/hub/verify"
 	"sourire/internal/postgrestest"
@@ -77,6 +78,11 @@ func fillAll(t *testing.T, path string) {
 	t.Helper()
 	s := openStore(t, path)
 	fill(t, s)
+	// What was stored in March, which is one of the two journals.
+	_, n, err := s.Pack(t.Context(), termOf(t, s), ingest.Place{}, ingest.Packing{Before: releasedAt().AddDate(0, 0, 1), Records: 1000})
+	if err != nil || n == 0 {
+		t.Fatalf("got %d records packed, %v", n, err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +132,7 @@ func TestCopy(t *testing.T) {
 			return nil
 		},
 	}
-	if err := file.CopyTo(t.Context(), db, o); err != nil {
+	if _, err := file.CopyTo(t.Context(), db, o); err != nil {
 		t.Fatal(err)
 	}
 	if last[0] != last[1] || last[0] == 0 {
@@ -135,7 +141,7 @@ func TestCopy(t *testing.T) {
 	if !reflect.DeepEqual(reports[0], reports[1]) || len(reports[0].Findings) != 2 {
 		t.Errorf("got %+v and %+v, want the same", reports[0], reports[1])
 	}
-	if err := file.CopyTo(t.Context(), db, o); !errors.Is(err, sqlstore.ErrNotEmpty) {
+	if _, err := file.CopyTo(t.Context(), db, o); !errors.Is(err, sqlstore.ErrNotEmpty) {
 		t.Errorf("got %v for a database that holds a store, want ErrNotEmpty", err)
 	}
 	back := filepath.Join(t.TempDir(), "back.db")
@@ -176,7 +182,7 @@ func TestCopy_brokenOff(t *testing.T) {
 	into := func(to *sqlstore.Store, from *sqlstore.Store) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
-		err := from.CopyTo(ctx, to, sqlstore.CopyOptions{Progress: func(done, total int64) {
+		_, err := from.CopyTo(ctx, to, sqlstore.CopyOptions{Progress: func(done, total int64) {
 			if done > total/4 {
 				cancel()
 			}
@@ -184,7 +190,7 @@ func TestCopy_brokenOff(t *testing.T) {
 		if !errors.Is(err, context.Canceled) && err == nil {
 			t.Fatalf("got %v, want it broken off", err)
 		}
-		err = from.CopyTo(t.Context(), to, sqlstore.CopyOptions{Check: func(verify.Store, verify.Store) error { return errBroken }})
+		_, err = from.CopyTo(t.Context(), to, sqlstore.CopyOptions{Check: func(verify.Store, verify.Store) error { return errBroken }})
 		if !errors.Is(err, errBroken) {
 			t.Fatalf("got %v, want %v", err, errBroken)
 		}
@@ -196,7 +202,7 @@ func TestCopy_brokenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
+	if _, err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	stillPresses(t, dial(t, address))
@@ -210,10 +216,110 @@ func TestCopy_brokenOff(t *testing.T) {
 	if _, err := sqlstore.Open(t.Context(), to); !errors.Is(err, sqlstore.ErrIncomplete) {
 		t.Errorf("got %v, want ErrIncomplete", err)
 	}
-	if err := db.CopyTo(t.Context(), openCopy(t, to), sqlstore.CopyOptions{}); err != nil {
+	if _, err := db.CopyTo(t.Context(), openCopy(t, to), sqlstore.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	stillPresses(t, openStore(t, to))
+}
+
+// A database is empty when no hub has served it and no table has a row: whatever
+// stands in any of them is somebody's, and refused by the name of its table.
+func TestCopy_notEmpty(t *testing.T) {
+	server := postgrestest.Start(t)
+	path := filepath.Join(t.TempDir(), "hub.db")
+	fillAll(t, path)
+	file := openStore(t, path)
+	var tables []string
+	for name := range contents(t, path) {
+		if name != "meta" {
+			tables = append(tables, name)
+		}
+	}
+	slices.Sort(tables)
+	for _, name := range tables {
+		t.Run(name, func(t *testing.T) {
+			address, _ := server.Schema()
+			db := dial(t, address)
+			if _, err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, other := range tables {
+				if other != name {
+					server.Exec(address, `TRUNCATE "`+other+`"`)
+				}
+			}
+			want := "table " + name + " is not empty"
+			if name == "term" {
+				want = "a hub has served it"
+			} else {
+				server.Exec(address, "INSERT INTO term (one, n, zoning) VALUES (1, 0, 0)")
+			}
+			if _, err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); !errors.Is(err, sqlstore.ErrNotEmpty) || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want ErrNotEmpty and %q", err, want)
+			}
+			var n int
+			q, err := sql.Open("pgx", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer q.Close()
+			if err := q.QueryRow(`SELECT count(*) FROM "` + name + `"`).Scan(&n); err != nil || n == 0 {
+				t.Errorf("got %d rows left, %v, want them untouched", n, err)
+			}
+		})
+	}
+	t.Run("opened and never served", func(t *testing.T) {
+		address, _ := server.Schema()
+		if err := dial(t, address).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.CopyTo(t.Context(), dial(t, address), sqlstore.CopyOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// While a copy is made, and after it broke off, nobody takes the database over,
+// however early they opened it; and a copy that was overtaken by another writes no
+// row more.
+func TestCopy_guardsItsTarget(t *testing.T) {
+	server := postgrestest.Start(t)
+	path := filepath.Join(t.TempDir(), "hub.db")
+	fillAll(t, path)
+	file, address := openStore(t, path), server.Database()
+	waits, first, second := dial(t, address), dial(t, address), dial(t, address)
+	overtaken := false
+	_, err := file.CopyTo(t.Context(), first, sqlstore.CopyOptions{Progress: func(int64, int64) {
+		if overtaken {
+			return
+		}
+		overtaken = true
+		if _, err := waits.TakeOver(t.Context()); !errors.Is(err, sqlstore.ErrIncomplete) {
+			t.Errorf("got %v, want ErrIncomplete", err)
+		}
+		if _, err := elect(t, waits, "early").TakeOver(t.Context()); !errors.Is(err, sqlstore.ErrIncomplete) {
+			t.Errorf("got %v, want ErrIncomplete", err)
+		}
+		again, err := sqlstore.Dial(t.Context(), address, sqlstore.Options{ForCopy: true})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer again.Close()
+		if _, err := file.CopyTo(t.Context(), again, sqlstore.CopyOptions{}); err != nil {
+			t.Errorf("the copy that overtakes: %v", err)
+		}
+	}})
+	if err == nil || !strings.Contains(err.Error(), "another copy into the same database") {
+		t.Errorf("got %v, want that another copy was begun", err)
+	}
+	r, err := verify.Run(t.Context(), second, "", nil)
+	if err != nil || !r.OK() || len(r.Findings) != 2 {
+		t.Errorf("got %+v, %v, want the other copy whole", r, err)
+	}
+	if _, err := waits.TakeOver(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // Both schemas have the same tables and columns, or a copy would refuse or, where

@@ -198,10 +198,12 @@ func (s *Store) settle(ctx context.Context, step func(done, of int)) error {
 }
 
 // resettle sums the days of a site up anew, if they stand otherwise than they ought
-// to.
+// to, and tells of it: whoever shows them shows others now.
 func (s *Store) resettle(ctx context.Context, site feedback.SiteID) error {
-	return s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+	news := []feedback.SiteID{site}
+	derived := false
+	err := s.d.update(ctx, func(tx *tx) error {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		want, err := wantedZone(ctx, tx, site)
@@ -212,8 +214,16 @@ func (s *Store) resettle(ctx context.Context, site feedback.SiteID) error {
 		if err != nil || was == (standing{want, calendarOf(want).Rules()}) {
 			return err
 		}
-		return derive(ctx, tx, site, want, was)
+		if err := derive(ctx, tx, site, want, was); err != nil {
+			return err
+		}
+		derived = true
+		return s.d.tell(ctx, tx, news)
 	})
+	if err == nil && derived {
+		s.d.told(news)
+	}
+	return err
 }
 
 // astray returns the sites whose days stand otherwise than they ought to, or not

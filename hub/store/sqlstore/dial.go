@@ -76,6 +76,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		hubs:       &peers{config},
 		constraint: brokenConstraint,
 		verbatim:   func(text string) any { return []byte(text) },
+		mentions:   "position(CAST(? AS bytea) in state) > 0",
 		check:      func(context.Context) error { return nil }, // the server answers for its pages
 	})
 	s.d.writer = newPostgresWriter(&s.tables)
@@ -86,7 +87,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 		}),
 		read: pool(config, readers, settleReader),
 	}
-	s.d.database = d
+	s.d.database, s.d.packer = d, postgresPacker{d.read}
 	if err := examine(ctx, d.write, minVersion); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -108,7 +109,7 @@ func dial(ctx context.Context, config *pgx.ConnConfig, o Options) (*Store, error
 	if err := s.name(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	if err := s.whole(ctx); err != nil && !(o.ForCopy && errors.Is(err, ErrIncomplete)) {
+	if err := s.whole(ctx); err != nil && (!o.ForCopy || !errors.Is(err, ErrIncomplete)) {
 		return nil, errors.Join(err, d.close())
 	}
 	return s, nil

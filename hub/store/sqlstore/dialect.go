@@ -12,7 +12,8 @@ type dialect struct {
 	database
 	writer
 	copier copier
-	file   bool // else it is a database of a server
+	packer
+	file bool // else it is a database of a server
 	// legible is how a text for people is stored.
 	legible func(text string) string
 	hubs
@@ -21,6 +22,8 @@ type dialect struct {
 	constraint func(err error) bool
 	// verbatim is how a text is stored that must come back byte for byte.
 	verbatim func(text string) any
+	// mentions tells journals whose state holds some bytes.
+	mentions string
 	// check reads the whole database and says whether it is sound.
 	check func(ctx context.Context) error
 }
@@ -40,10 +43,9 @@ type database interface {
 
 // writer is how rows are written fast.
 type writer interface {
-	// term reads the term, and what rises when days move to another zone, and
-	// holds both until tx ends: others that write under a term, or raise it, or
-	// move days, wait.
-	term(ctx context.Context, tx *tx) (n, zoning int64, err error)
+	// term reads the term and holds it until tx ends: others that write under a
+	// term, or raise it, or move days, or pack, wait.
+	term(ctx context.Context, tx *tx) (termRow, error)
 	// advance sets marks of journals that are not closed, each if it still
 	// stands at its from, and reports which it has set.
 	advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error)
@@ -51,6 +53,25 @@ type writer interface {
 	insert(ctx context.Context, tx *tx, t *table, values []any) error
 	// room makes room for records that are stored in a month.
 	room(ctx context.Context, tx *tx, m month) error
+}
+
+// termRow is the term, and what rises when days move to another zone and when
+// records are packed.
+type termRow struct{ n, zoning, packing int64 }
+
+// packer is what packing needs beside.
+type packer interface {
+	// still holds the months of records that there are until tx ends. It comes
+	// before the first question of a transaction that sees one state.
+	still(ctx context.Context, tx *tx) error
+	// vacant returns the months before one that have room for records and hold
+	// none.
+	vacant(ctx context.Context, before month) ([]month, error)
+	// drop takes the room of a month away, if it still holds none.
+	drop(ctx context.Context, tx *tx, m month) error
+	// busy reports whether either failed because of others who read or drop, so
+	// that it is for later.
+	busy(err error) bool
 }
 
 // advance is a step of the mark of the journal with that id.

@@ -151,9 +151,9 @@ func newPostgresWriter(ts *tables) *postgresWriter {
 // term come one after the other, as they do in SQLite, so that they cannot lock
 // each other out whatever rows they touch in whatever order. There is one that
 // ingests, so nothing is lost by that.
-func (w *postgresWriter) term(ctx context.Context, tx *tx) (n, zoning int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT n, zoning FROM term FOR NO KEY UPDATE").Scan(&n, &zoning)
-	return n, zoning, err
+func (w *postgresWriter) term(ctx context.Context, tx *tx) (t termRow, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT n, zoning, packing FROM term FOR NO KEY UPDATE").Scan(&t.n, &t.zoning, &t.packing)
+	return t, err
 }
 
 func (w *postgresWriter) advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error) {

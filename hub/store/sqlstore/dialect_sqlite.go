@@ -50,11 +50,13 @@ func openSQLite(ctx context.Context, db *sqlite.DB) (*Store, error) {
 		database:   &sqliteDatabase{db, w},
 		writer:     w,
 		copier:     sqliteCopier{db},
+		packer:     w,
 		file:       true,
 		legible:    asItIs,
 		hubs:       &alone{},
 		constraint: sqlite.IsConstraint,
 		verbatim:   func(text string) any { return text },
+		mentions:   "instr(state, ?) > 0",
 		check:      db.QuickCheck,
 	})
 	if err := w.prepare(ctx, db.Write, &s.tables); err != nil {
@@ -81,7 +83,11 @@ type sqliteDatabase struct {
 func asItIs(query string) string { return query }
 
 func (d *sqliteDatabase) update(ctx context.Context, do func(*tx) error) error {
-	return d.Update(ctx, func(t *sql.Tx) error { return do(&tx{t, asItIs}) })
+	err := d.Update(ctx, func(t *sql.Tx) error { return do(&tx{t, asItIs}) })
+	if sqlite.IsFull(err) { // the log of a hub that serves is where this is read
+		return fmt.Errorf("database %s: the disk is full, free some space: %w", d.Path(), err)
+	}
+	return err
 }
 
 func (d *sqliteDatabase) view(ctx context.Context, do func(*tx) error) error {
@@ -113,7 +119,7 @@ func bulkSizes() []int { return []int{100, 10, 1} }
 
 func (w *sqliteWriter) prepare(ctx context.Context, db *sql.DB, ts *tables) error {
 	var err error
-	if w.readTerm, err = db.PrepareContext(ctx, "SELECT n, zoning FROM term"); err != nil {
+	if w.readTerm, err = db.PrepareContext(ctx, "SELECT n, zoning, packing FROM term"); err != nil {
 		return err
 	}
 	if w.move, err = db.PrepareContext(ctx, `UPDATE source SET through = ?, hash = ?, heard = max(heard, ?), state = ?, stored_at = ?
@@ -124,7 +130,7 @@ func (w *sqliteWriter) prepare(ctx context.Context, db *sql.DB, ts *tables) erro
 	for _, t := range []*table{&ts.record, &ts.checkpoint, &ts.visit, &ts.cell, &ts.day, &ts.life} {
 		row := ", (" + strings.Repeat("?, ", len(t.columns)-1) + "?)"
 		for _, n := range bulkSizes() {
-			st, err := db.PrepareContext(ctx, "INSERT INTO "+t.name+" ("+t.names()+") VALUES "+strings.Repeat(row, n)[2:]+" "+t.tail)
+			st, err := db.PrepareContext(ctx, "INSERT OR FAIL INTO "+t.name+" ("+t.names()+") VALUES "+strings.Repeat(row, n)[2:]+" "+t.tail)
 			if err != nil {
 				return fmt.Errorf("rows of %s: %w", t.name, err)
 			}
@@ -145,9 +151,9 @@ func (w *sqliteWriter) close() error {
 }
 
 // term holds the term by the write lock, which tx has.
-func (w *sqliteWriter) term(ctx context.Context, tx *tx) (n, zoning int64, err error) {
-	err = tx.StmtContext(ctx, w.readTerm).QueryRowContext(ctx).Scan(&n, &zoning)
-	return n, zoning, err
+func (w *sqliteWriter) term(ctx context.Context, tx *tx) (t termRow, err error) {
+	err = tx.StmtContext(ctx, w.readTerm).QueryRowContext(ctx).Scan(&t.n, &t.zoning, &t.packing)
+	return t, err
 }
 
 func (w *sqliteWriter) advance(ctx context.Context, tx *tx, steps []advance) ([]bool, error) {
@@ -163,6 +169,10 @@ func (w *sqliteWriter) advance(ctx context.Context, tx *tx, steps []advance) ([]
 	return done, nil
 }
 
+// insert may leave a part of the rows behind when it fails, and its callers then
+// undo the transaction or the savepoint around it. That is what OR FAIL means: a
+// statement that undid its own rows would first copy every page that it touches,
+// which took 3 µs of a single press.
 func (w *sqliteWriter) insert(ctx context.Context, tx *tx, t *table, values []any) error {
 	for _, s := range w.bulks[t] {
 		wide := s.rows * len(t.columns)
@@ -181,3 +191,9 @@ func (w *sqliteWriter) insert(ctx context.Context, tx *tx, t *table, values []an
 
 // room has nothing to do: a table of a file has room.
 func (w *sqliteWriter) room(context.Context, *tx, month) error { return nil }
+
+// A file has one table for all months: what packing frees in it is filled again.
+func (w *sqliteWriter) still(context.Context, *tx) error               { return nil }
+func (w *sqliteWriter) vacant(context.Context, month) ([]month, error) { return nil, nil }
+func (w *sqliteWriter) drop(context.Context, *tx, month) error         { return nil }
+func (w *sqliteWriter) busy(error) bool                                { return false }

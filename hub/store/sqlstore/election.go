@@ -65,18 +65,11 @@ func (l *Lease) Release() { l.release() }
 // from an older copy goes on under terms that no kiosk has heard, whichever of
 // several hubs spoke last.
 func (l *Lease) TakeOver(ctx context.Context) (n int64, err error) {
-	err = l.s.d.update(ctx, func(tx *tx) (err error) {
-		n, err = l.s.d.takeOver(ctx, tx)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
+	return l.s.raise(ctx, func(tx *tx) (int64, error) { return l.s.d.takeOver(ctx, tx) })
 }
 
-// Follow calls changed with the sites of each commit of Apply, whichever hub made
-// it, until ctx is done; without sites, any may have changed. It returns an error
+// Follow calls changed with the sites of each commit that changes what they count,
+// whichever hub or program made it, until ctx is done; without sites, any may have changed. It returns an error
 // when the connection by which it hears is lost: whoever follows again is told
 // first that anything may have changed.
 func (s *Store) Follow(ctx context.Context, changed func([]feedback.SiteID)) error {
@@ -102,10 +95,15 @@ func sitesOf(changes []ingest.Change, errs []error) (sites []feedback.SiteID, to
 			}
 		}
 	}
+	return newsOf(sites), len(sites) > 0
+}
+
+// newsOf returns the sites as news name them.
+func newsOf(sites []feedback.SiteID) []feedback.SiteID {
 	if len(sites) > maxNews {
-		return nil, true
+		return nil
 	}
-	return sites, len(sites) > 0
+	return sites
 }
 
 // alone is hubs where there is one.

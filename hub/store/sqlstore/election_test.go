@@ -13,6 +13,7 @@ import (
 
 	"sourire/hub/fleet"
 	"sourire/hub/ingest"
+	"sourire/hub/rollup"
 	"sourire/hub/store/sqlstore"
 	"sourire/internal/feedback"
 	"sourire/internal/postgrestest"
@@ -198,6 +199,68 @@ func TestPostgres_follow(t *testing.T) {
 		}
 	})
 	goleak.VerifyNone(t, leaks)
+}
+
+// What a rebuild corrects is news as well, else pages would show the old figures
+// until the next press. Day by day it is told of, too, for only a day may have been
+// wrong.
+func TestFollow_rebuild(t *testing.T) {
+	address := postgrestest.Start(t).Database()
+	file := openStore(t, filepath.Join(t.TempDir(), "hub.db"))
+	for name, s := range map[string]struct{ writer, reader *sqlstore.Store }{
+		"PostgreSQL": {dial(t, address), dial(t, address)}, "SQLite": {file, file},
+	} {
+		t.Run(name, func(t *testing.T) {
+			term, err := elect(t, s.writer, "hub").TakeOver(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := ingest.New(s.writer, ingest.Options{StoreID: "s", Term: term, Now: time.Now})
+			if o := g.Ingest(t.Context(), []ingest.Batch{batchOf("k", time.Now(), 3)})[0]; o.Err != nil {
+				t.Fatal(o.Err)
+			}
+			news, _ := follow(t, s.reader)
+			lacks := rollup.Delta{{Asked: feedback.Asked{Site: "lyon", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"}, Bucket: 7}: {Presses: 1}}
+			for _, do := range []struct {
+				name string
+				do   func() error
+			}{
+				{"cells", func() error { return s.writer.AddCells(t.Context(), term, lacks) }},
+				{"days", func() error { return s.writer.SumDays(t.Context(), nil) }},
+			} {
+				for len(news) > 0 {
+					<-news
+				}
+				heard := hears(t, news, "lyon", do.do)
+				if !heard {
+					t.Errorf("no news of corrected %s", do.name)
+				}
+			}
+		})
+	}
+}
+
+// hears does something again and again, for whoever follows begins a moment later,
+// until there is news of a site, and reports whether it came.
+func hears(t *testing.T, news chan []feedback.SiteID, site feedback.SiteID, do func() error) bool {
+	t.Helper()
+	for range 100 {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		late := time.After(100 * time.Millisecond)
+		for waiting := true; waiting; {
+			select {
+			case got := <-news:
+				if slices.Equal(got, []feedback.SiteID{site}) {
+					return true
+				}
+			case <-late:
+				waiting = false
+			}
+		}
+	}
+	return false
 }
 
 func TestSQLite_follow(t *testing.T) {

@@ -47,13 +47,13 @@ func readMark(ctx context.Context, q querier, k ingest.Key) (ingest.Mark, error)
 	return m, json.Unmarshal(state, &m.State)
 }
 
-// HashAt implements ingest.Store: from the checkpoint before seq, over the
-// records up to it.
+// HashAt implements ingest.Store: from the checkpoint before seq, or the end of
+// the pack before it, over the records up to it.
 func (s *Store) HashAt(ctx context.Context, key ingest.Key, seq feedback.Seq) (h feedback.Hash, known bool, err error) {
 	if seq == 0 {
 		return h, true, nil
 	}
-	err = s.d.view(ctx, func(tx *tx) error {
+	err = s.journals(ctx, func(tx *tx) error {
 		var source int64
 		err := tx.QueryRowContext(ctx, "SELECT id FROM source WHERE kiosk = ? AND epoch = ?", key.Kiosk, int64(key.Epoch)).Scan(&source)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -61,7 +61,14 @@ func (s *Store) HashAt(ctx context.Context, key ingest.Key, seq feedback.Seq) (h
 		} else if err != nil {
 			return err
 		}
-		from, _, _, err := checkpointAt(ctx, tx, "seq <= ? ORDER BY seq DESC", source, seq)
+		if pack, err := packAt(ctx, tx, source, seq); err != nil {
+			return err
+		} else if pack != nil && seq <= pack.last {
+			known = true
+			h, err = pack.hashAt(ctx, tx, seq)
+			return err
+		}
+		from, err := pointBefore(ctx, tx, source, seq)
 		if err != nil {
 			return err
 		}
@@ -140,18 +147,29 @@ const (
 // VisitsOfBoots implements ingest.Store.
 func (s *Store) VisitsOfBoots(ctx context.Context, key ingest.Key, boots []feedback.Boot) ([]visit.Visit, error) {
 	var out []visit.Visit
-	for _, b := range boots {
-		rows, err := s.d.reader().QueryContext(ctx, `SELECT `+visitColumns+` FROM visit JOIN asked ON asked.id = visit.asked
-			WHERE source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?) AND boot = ?`, key.Kiosk, int64(key.Epoch), b)
-		if err != nil {
-			return nil, err
+	err := s.d.view(ctx, func(tx *tx) error {
+		for _, b := range boots {
+			rows, err := tx.QueryContext(ctx, `SELECT `+visitColumns+` FROM visit JOIN asked ON asked.id = visit.asked
+				WHERE source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?) AND boot = ?`, key.Kiosk, int64(key.Epoch), b)
+			if err != nil {
+				return err
+			}
+			if out, err = appendVisits(out, rows); err != nil {
+				return err
+			}
+			err = eachPacked(ctx, tx, anything, func(v visit.Visit) {
+				if v.Stamp.Boot == b {
+					out = append(out, v)
+				}
+			}, "WHERE source = (SELECT id FROM source WHERE kiosk = ? AND epoch = ?) AND first_boot <= ? AND last_boot >= ? ORDER BY first",
+				key.Kiosk, int64(key.Epoch), b, b)
+			if err != nil {
+				return err
+			}
 		}
-		out, err = appendVisits(out, rows)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 func appendVisits(out []visit.Visit, rows *sql.Rows) ([]visit.Visit, error) {

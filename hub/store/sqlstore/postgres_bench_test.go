@@ -11,6 +11,7 @@ import (
 
 	"sourire/hub/ingest"
 	"sourire/hub/store/sqlstore"
+	"sourire/hub/store/sqlstore/bare"
 	"sourire/internal/feedback"
 	"sourire/internal/postgrestest"
 	"sourire/internal/wire"
@@ -39,7 +40,11 @@ func benchmarkPostgres(b *testing.B, size int) {
 	}
 	now := time.Now()
 	g := ingest.New(s, ingest.Options{StoreID: "s", Term: term, Now: func() time.Time { return now }})
-	bare := openBare(b, server, server.Database())
+	limit, err := bare.Open(b.Context(), server.Database(), 50)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { limit.Close() })
 	var kiosks []*press
 	for i := range 50 {
 		kiosks = append(kiosks, &press{id: feedback.KioskID(fmt.Sprintf("kiosk-%d", i)), epoch: 1})
@@ -70,7 +75,9 @@ func benchmarkPostgres(b *testing.B, size int) {
 		}
 		for range groups {
 			began, used := time.Now(), usedCPU()
-			bare.write(b, group/size, size)
+			if err := limit.Write(b.Context(), group/size, size); err != nil {
+				b.Fatal(err)
+			}
 			theirs, bareCPU = theirs+time.Since(began), bareCPU+usedCPU()-used
 		}
 	}
@@ -146,70 +153,4 @@ func bytesEach(b *testing.B, s *sqlstore.Store, address string) float64 {
 		b.Fatal(err)
 	}
 	return float64(size) / float64(records)
-}
-
-// bare is a database with the hub's own tables and nobody who thinks: records go
-// straight into their partition, visits into a table of the session and from
-// there into theirs.
-type bare struct {
-	c    *pgx.Conn
-	next [50]int64
-	turn int
-}
-
-func openBare(b *testing.B, server *postgrestest.Server, address string) *bare {
-	b.Helper()
-	if err := dialed(b, address).Close(); err != nil { // makes the tables
-		b.Fatal(err)
-	}
-	server.Exec(address, "CREATE TABLE record_all PARTITION OF record FOR VALUES FROM (0) TO (100000)")
-	c, err := pgx.Connect(context.Background(), address)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { c.Close(context.Background()) })
-	if _, err := c.Exec(context.Background(), "CREATE TEMP TABLE stage (LIKE visit)"); err != nil {
-		b.Fatal(err)
-	}
-	return &bare{c: c}
-}
-
-// write is one transaction.
-func (w *bare) write(b *testing.B, batches, size int) {
-	b.Helper()
-	ctx := context.Background()
-	var records, visits [][]any
-	for range batches {
-		source := w.turn % len(w.next)
-		w.turn++
-		for range size {
-			w.next[source]++
-			seq := w.next[source]
-			records = append(records, []any{int32(20_000), int32(source), seq, wire.AppendRecord(nil, feedback.Record{
-				Stamp: feedback.Stamp{Boot: 1, Since: 20_000 * seq}, Fact: feedback.Press{Rating: int(seq % 3), Held: 80},
-			})})
-			visits = append(visits, []any{int32(source), seq, int64(1), 20_000 * seq, int32(source), int16(seq % 3), int32(1), int16(0), int16(0), 1_790_000_000_000 + 20_000*seq, int64(10)})
-		}
-	}
-	tx, err := w.c.Begin(ctx)
-	if err != nil {
-		b.Fatal(err)
-	}
-	columns := []string{"source", "seq", "boot", "since", "asked", "rating", "presses", "marks", "aside", "at", "within"}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"record"}, []string{"day", "source", "seq", "body"}, pgx.CopyFromRows(records)); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"stage"}, columns, pgx.CopyFromRows(visits)); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := tx.Exec(ctx, `INSERT INTO visit SELECT * FROM stage ON CONFLICT (source, seq) DO UPDATE SET asked = excluded.asked,
-		rating = excluded.rating, presses = excluded.presses, marks = excluded.marks, aside = excluded.aside, at = excluded.at, within = excluded.within`); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := tx.Exec(ctx, "TRUNCATE stage"); err != nil {
-		b.Fatal(err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		b.Fatal(err)
-	}
 }

@@ -32,6 +32,7 @@ func TestPostgres(t *testing.T) {
 			storetest.Insight(t, func(t *testing.T) storetest.InsightStore { return dial(t, server.Database()) })
 		})
 		t.Run("archive", func(t *testing.T) { storetest.Archive(t, create) })
+		t.Run("packed", func(t *testing.T) { storetest.Ingest(t, packing(t, create)) })
 		t.Run("fleet", func(t *testing.T) {
 			storetest.Fleet(t, func(t *testing.T) fleet.Store { return dial(t, server.Database()) })
 		})

@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sourire/hub/ingest"
 	"sourire/hub/rollup"
+	"sourire/internal/feedback"
 	"sourire/internal/visit"
 )
 
@@ -16,7 +18,7 @@ import (
 func (s *Store) AskRebuild(ctx context.Context) (ingest.Rebuild, error) {
 	r := ingest.Rebuild{ID: rand.Text(), Phase: ingest.PhaseAsked}
 	return r, s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE source SET rule = 0"); err != nil {
@@ -53,6 +55,9 @@ func (s *Store) Recount(ctx context.Context, do func(ingest.Recount) error) erro
 		sources, err := pairs(ctx, tx, "SELECT DISTINCT asked, source FROM visit ORDER BY 1, 2")
 		if err != nil {
 			return fmt.Errorf("journals of visits: %w", err)
+		}
+		if sources, err = withPacked(ctx, tx, sources); err != nil {
+			return fmt.Errorf("journals of packed visits: %w", err)
 		}
 		all, err := pairs(ctx, tx, "SELECT id, id FROM asked ORDER BY 1")
 		if err != nil {
@@ -110,20 +115,57 @@ func countVisits(ctx context.Context, tx *tx, p [2]int64, to rollup.Delta) error
 		}
 		to.Add(visit.Change{After: &v})
 	}
-	return rows.Err()
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	return eachPacked(ctx, tx, p[0], func(v visit.Visit) { to.Add(visit.Change{After: &v}) }, "WHERE source = ? ORDER BY first", p[1])
+}
+
+// withPacked adds to the pairs of what is asked and a journal those of packs.
+func withPacked(ctx context.Context, tx *tx, of [][2]int64) ([][2]int64, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT DISTINCT source, asked FROM pack") // few, of however many packs
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h packHead
+		if err := rows.Scan(&h.source, &h.asked); err != nil {
+			return nil, err
+		}
+		for _, asked := range h.asks() {
+			of = append(of, [2]int64{asked, h.source})
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(of, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(of), nil
 }
 
 // AddCells implements ingest.Rebuilds.
 func (s *Store) AddCells(ctx context.Context, term int64, cells rollup.Delta) error {
 	made := newFresh()
+	var sites []feedback.SiteID
+	for k := range cells {
+		if !slices.Contains(sites, k.Asked.Site) { // of one touchpoint they are one
+			sites = append(sites, k.Asked.Site)
+		}
+	}
+	sites = newsOf(sites)
 	err := s.d.update(ctx, func(tx *tx) error {
 		if err := s.under(ctx, tx, term, made); err != nil {
 			return err
 		}
-		return s.count(ctx, tx, cells, made)
+		if err := s.count(ctx, tx, cells, made); err != nil {
+			return err
+		}
+		return s.d.tell(ctx, tx, sites)
 	})
 	if err == nil {
 		s.remember(made)
+		s.d.told(sites)
 	}
 	return err
 }
@@ -132,7 +174,7 @@ func (s *Store) AddCells(ctx context.Context, term int64, cells rollup.Delta) er
 // read until they are.
 func (s *Store) SumDays(ctx context.Context, step func(done, of int)) error {
 	err := s.d.update(ctx, func(tx *tx) error {
-		if _, _, err := s.d.term(ctx, tx); err != nil {
+		if _, err := s.d.term(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE day_zone SET rules = 0"); err != nil {

@@ -33,7 +33,7 @@ func (s *Store) Outdated(ctx context.Context, rule int, version string) ([]inges
 
 // Journal implements ingest.Journals.
 func (s *Store) Journal(ctx context.Context, key ingest.Key, do func(ingest.Row) error) (m ingest.Mark, visits []visit.Visit, err error) {
-	err = s.d.view(ctx, func(tx *tx) error {
+	err = s.journals(ctx, func(tx *tx) error {
 		if m, err = readMark(ctx, tx, key); err != nil {
 			return err
 		}

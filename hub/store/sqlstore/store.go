@@ -18,11 +18,13 @@ type Store struct {
 	tables tables
 
 	mu      sync.Mutex
-	asked   map[feedback.Asked]int64 // rows that are committed
-	sources map[ingest.Key]int64     // rows that are committed; journals heard lately
-	months  map[month]bool           // that have room for records
-	zones   zones                    // in which days stand, committed
-	rules   map[*time.Location]int64 // see rulesOf
+	asked   map[feedback.Asked]int64     // rows that are committed
+	sources map[ingest.Key]int64         // rows that are committed; journals heard lately
+	months  map[month]bool               // that have room for records
+	zones   zones                        // in which days stand, committed
+	packs   packs                        // how far journals are packed, committed
+	rules   map[*time.Location]int64     // see rulesOf
+	states  map[feedback.KioskID]decoded // see stateOf
 }
 
 func newStore(d dialect) *Store { return &Store{d: d, tables: bulkTables()} }
@@ -65,14 +67,10 @@ const nextTerm = "UPDATE term SET n = n + 1 RETURNING n"
 // TakeOver raises the term and returns it: from now on, writes under an older
 // term are refused with ingest.ErrSuperseded.
 func (s *Store) TakeOver(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.d.update(ctx, func(tx *tx) error {
-		return tx.QueryRowContext(ctx, nextTerm).Scan(&n)
+	return s.raise(ctx, func(tx *tx) (n int64, err error) {
+		err = tx.QueryRowContext(ctx, nextTerm).Scan(&n)
+		return n, err
 	})
-	if err != nil {
-		return 0, err // a term whose commit failed is nobody's
-	}
-	return n, nil
 }
 
 // askedID returns the row of what was asked, made in tx when it is new.
@@ -123,8 +121,20 @@ func (s *Store) remember(made fresh) {
 	}
 	maps.Copy(s.asked, made.asked)
 	maps.Copy(s.sources, made.source)
-	maps.Copy(s.months, made.months)
+	if s.packs.packing == made.packs.packing {
+		maps.Copy(s.months, made.months)
+		s.packs.take(made.packs)
+	}
 	s.zones.take(made.zones)
+}
+
+// packedSince forgets what something that was packed since may have changed.
+func (s *Store) packedSince(packing int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.packs.packing != packing {
+		s.months, s.packs = nil, packs{packing: packing}
+	}
 }
 
 // forget empties the caches: what is behind a new connection may be another copy,
@@ -132,7 +142,7 @@ func (s *Store) remember(made fresh) {
 func (s *Store) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked, s.sources, s.months, s.zones = nil, nil, nil, zones{}
+	s.asked, s.sources, s.months, s.zones, s.packs = nil, nil, nil, zones{}, packs{}
 }
 
 // month is one of UTC, in which records are stored: months since the year 0.

@@ -19,7 +19,7 @@ import (
 
 // Snapshot implements verify.Store.
 func (s *Store) Snapshot(ctx context.Context, read func(verify.Reader) error) error {
-	return s.d.view(ctx, func(tx *tx) error { return read(snapshot{tx}) })
+	return s.journals(ctx, func(tx *tx) error { return read(snapshot{tx}) })
 }
 
 // snapshot is a read transaction as a verify.Reader.
@@ -70,6 +70,12 @@ func (r snapshot) Rows(ctx context.Context, key ingest.Key, do func(ingest.Row) 
 		return err
 	}
 	for _, run := range runs {
+		if run.pack != nil {
+			if err := r.packed(ctx, run.pack, do); err != nil {
+				return err
+			}
+			continue
+		}
 		rows, err := r.tx.QueryContext(ctx, `
 			SELECT r.seq, r.body, FALSE, c.hash FROM record r
 				LEFT JOIN checkpoint c ON c.source = r.source AND c.seq = r.seq
@@ -108,6 +114,9 @@ func (r snapshot) strays(ctx context.Context, source int64, runs []run, do func(
 		return eachRow(rows, do)
 	}
 	for _, run := range runs {
+		if run.pack != nil {
+			continue
+		}
 		if err := between(run.day, ends[run.day], run.after); err != nil {
 			return err
 		}
@@ -121,33 +130,62 @@ func (r snapshot) strays(ctx context.Context, source int64, runs []run, do func(
 	return nil
 }
 
-// run is a stretch of a journal that was stored on one day.
+// packed reads the records of a pack.
+func (r snapshot) packed(ctx context.Context, h *packHead, do func(ingest.Row) error) error {
+	_, rows, err := loadPack(ctx, r.tx, h)
+	if err != nil {
+		return err
+	}
+	for _, x := range rows {
+		if err := do(ingest.Row{Seq: x.Seq, Body: x.Body, Bad: x.Bad != "", Checked: x.Checked, Checkpoint: x.Hash}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run is a stretch of a journal that was stored on one day, or is packed.
 type run struct {
 	day            int64
 	after, through feedback.Seq
+	pack           *packHead
 }
 
 func (r snapshot) runs(ctx context.Context, source int64) ([]run, error) {
+	packs, err := packHeads(ctx, r.tx, "WHERE source = ? ORDER BY first", source)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := r.tx.QueryContext(ctx, "SELECT seq, day FROM checkpoint WHERE source = ? ORDER BY seq", source)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []run
+	pack := func() {
+		out = append(out, run{after: packs[0].first - 1, through: packs[0].last, pack: &packs[0]})
+		packs = packs[1:]
+	}
 	for rows.Next() {
 		var seq feedback.Seq
 		var day int64
 		if err := rows.Scan(&seq, &day); err != nil {
 			return nil, err
 		}
+		for len(packs) > 0 && packs[0].first <= seq {
+			pack()
+		}
 		switch n := len(out); {
-		case n > 0 && out[n-1].day == day:
+		case n > 0 && out[n-1].pack == nil && out[n-1].day == day:
 			out[n-1].through = seq
 		case n > 0:
 			out = append(out, run{day: day, after: out[n-1].through, through: seq})
 		default:
 			out = append(out, run{day: day, through: seq})
 		}
+	}
+	for len(packs) > 0 {
+		pack()
 	}
 	return out, rows.Err()
 }
@@ -203,7 +241,12 @@ func (r snapshot) Visits(ctx context.Context, key ingest.Key) ([]visit.Visit, er
 	if err != nil {
 		return nil, err
 	}
-	return appendVisits(nil, rows)
+	out, err := appendVisits(nil, rows)
+	if err != nil {
+		return nil, err
+	}
+	err = eachPacked(ctx, r.tx, anything, func(v visit.Visit) { out = append(out, v) }, "WHERE source = ? ORDER BY first", source)
+	return sorted(out), err
 }
 
 // Cells implements verify.Reader.
@@ -241,7 +284,7 @@ func (r snapshot) Days(ctx context.Context) (rollup.Days, map[feedback.SiteID]*r
 
 // Records implements verify.Reader.
 func (r snapshot) Records(ctx context.Context) (n int64, err error) {
-	err = r.tx.QueryRowContext(ctx, "SELECT count(*) FROM record").Scan(&n)
+	err = r.tx.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM record) + (SELECT CAST(coalesce(sum(records), 0) AS BIGINT) FROM pack)").Scan(&n)
 	return n, err
 }
 

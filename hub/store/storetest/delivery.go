@@ -189,6 +189,10 @@ func (p *player) play(s scenario) error {
 			if err := p.store.PutSites(p.t.Context(), []site.Site{{ID: id, Name: "n", Zone: mustZone(p.t, p.zone)}}); err != nil {
 				return err
 			}
+		case packed:
+			if _, err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%7); err != nil {
+				return err
+			}
 		case rebuilt:
 			if p.unmended {
 				continue
@@ -211,7 +215,48 @@ func (p *player) play(s scenario) error {
 			return err
 		}
 	}
+	if err := p.compare(devices); err != nil {
+		return err
+	}
+	// And once more with all of it packed.
+	if _, err := Pack(p.t.Context(), p.store, p.term, 1+p.plays%50); err != nil {
+		return err
+	}
+	if err := p.hashes(devices); err != nil {
+		return err
+	}
 	return p.compare(devices)
+}
+
+// Pack packs everything, as if it were old, into stretches of so many records. It
+// returns how many there are in them.
+func Pack(ctx context.Context, s ingest.Packs, term int64, records int) (packed int, err error) {
+	for at, first := (ingest.Place{}), true; first || at != (ingest.Place{}); first = false {
+		var n int
+		at, n, err = s.Pack(ctx, term, at, ingest.Packing{Before: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), Records: records})
+		if err != nil {
+			return packed, fmt.Errorf("pack: %w", err)
+		}
+		packed += n
+	}
+	return packed, nil
+}
+
+// hashes asks for the hash after each record, or in most plays after some.
+func (p *player) hashes(devices []*device) error {
+	stride := feedback.Seq(7)
+	if p.plays == 1 {
+		stride = 1
+	}
+	for _, d := range devices {
+		for seq := feedback.Seq(0); seq <= d.last()+1; seq += stride {
+			got, known, err := p.store.HashAt(p.t.Context(), d.key(), seq)
+			if err != nil || known != (seq <= d.last()) || known && got != d.hashes[seq] {
+				return fmt.Errorf("%v: got hash %v, %v, %w after record %d of %d", d.key(), got, known, err, seq, d.last())
+			}
+		}
+	}
+	return nil
 }
 
 // rebuild derives everything anew. Between the recount and what comes of it, every

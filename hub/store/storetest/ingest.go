@@ -17,6 +17,7 @@ import (
 type IngestStore interface {
 	ingest.Store
 	ingest.Rebuilds
+	ingest.Packs
 	verify.Store
 	PutSites(ctx context.Context, sites []site.Site) error
 	PutZone(ctx context.Context, zone *time.Location) error

@@ -215,7 +215,7 @@ func insightPublish(t *testing.T, s InsightStore) {
 	lyon := must(site.New("lyon", "", "Europe/Paris"))(t)
 	put := func(day, body string, at, was int64, want bool) {
 		t.Helper()
-		if got := must(s.Publish(ctx, insight.Snapshot{Site: "lyon", Day: day, Body: []byte(body), At: at}, was))(t); got != want {
+		if got := must(s.Publish(ctx, insight.Move{Snapshot: insight.Snapshot{Site: "lyon", Day: day, Body: []byte(body), At: at}, Was: was}))(t); got[0] != want {
 			t.Errorf("%s at %d over %d: got %v, want %v", day, at, was, got, want)
 		}
 	}
@@ -236,4 +236,16 @@ func insightPublish(t *testing.T, s InsightStore) {
 	put("2026-03-30", "c", 20, 0, true)
 	shown("2026-03-30", "c", 20)
 	shown("2026-03-29", "", 0) // earlier days are forgotten
+
+	// Several at once, in whatever order; one that is late does not hold up others.
+	move := func(at feedback.SiteID, body string, is, was int64) insight.Move {
+		return insight.Move{Snapshot: insight.Snapshot{Site: at, Day: "2026-03-30", Body: []byte(body), At: is}, Was: was}
+	}
+	if got := must(s.Publish(ctx, move("nice", "n", 30, 0), move("lyon", "late", 31, 10), move("delhi", "d", 32, 0)))(t); !slices.Equal(got, []bool{true, false, true}) {
+		t.Errorf("three at once: got %v, want all but the late one", got)
+	}
+	if got := must(s.Publish(ctx, move("nice", "late", 40, 31), move("lyon", "d", 41, 20)))(t); !slices.Equal(got, []bool{false, true}) {
+		t.Errorf("two at once: got %v, want all but the late one", got)
+	}
+	shown("2026-03-30", "d", 41)
 }

@@ -21,6 +21,7 @@ type Kiosk struct {
 	bootedAt time.Time
 	hash     []feedback.Hash // after n records
 	records  []json.RawMessage
+	texts    map[feedback.Seq]wire.Text
 	sent     int
 }
 
@@ -65,6 +66,16 @@ func (k *Kiosk) Record(at time.Time, fact feedback.Fact) {
 	}))
 }
 
+// Comment leaves a text after a press.
+func (k *Kiosk) Comment(at time.Time, press feedback.Seq, text string) {
+	t := wire.Text{Seq: k.Next(), Salt: []byte{1, 2, 3, 4}, Text: text}
+	if k.texts == nil {
+		k.texts = make(map[feedback.Seq]wire.Text)
+	}
+	k.texts[t.Seq] = t
+	k.Record(at, feedback.Comment{Press: press, Digest: t.Digest()})
+}
+
 // Verbatim appends the bytes of a record, good or bad.
 func (k *Kiosk) Verbatim(body []byte) {
 	k.records = append(k.records, body)
@@ -84,9 +95,15 @@ func (k *Kiosk) Send() {
 	for k.sent < len(k.records) {
 		n := min(len(k.records)-k.sent, wire.MaxRecords)
 		first := feedback.Seq(k.sent + 1)
+		var texts []wire.Text
+		for i := range n {
+			if t, ok := k.texts[first+feedback.Seq(i)]; ok {
+				texts = append(texts, t)
+			}
+		}
 		out := k.ingester.Ingest(k.tb.Context(), []ingest.Batch{{Kiosk: k.ID, Batch: wire.Batch{
 			V: wire.Version, Re: wire.Re{Nonce: "t", Number: int64(first)}, Epoch: k.Epoch, First: first,
-			Before: k.hash[k.sent], Oldest: first, Next: k.Next(), Records: k.records[k.sent : k.sent+n],
+			Before: k.hash[k.sent], Oldest: first, Next: k.Next(), Records: k.records[k.sent : k.sent+n], Texts: texts,
 		}}})[0]
 		if out.Err != nil || out.Ack.Refused != "" || out.Ack.Through != first+feedback.Seq(n)-1 {
 			k.tb.Fatalf("%s: records from %d: %v %s %s, stored through %d", k.ID, first, out.Err, out.Ack.Refused, out.Ack.Why, out.Ack.Through)

@@ -47,6 +47,7 @@ const (
 	reopened  // the store is closed and opened
 	upgraded  // the program is; it reads the journals again
 	rezoned   // the site moves to another zone
+	packed    // everything that can be is, in small stretches
 	rebuilt   // everything is derived anew, while what comes next is taken in
 )
 
@@ -87,7 +88,7 @@ func scenarios() *rapid.Generator[scenario] {
 		}
 		s.Old = rapid.SampledFrom([]int{0, 0, 2, 5, 20}).Draw(t, "old")
 		for range rapid.IntRange(0, 16).Draw(t, "steps") {
-			st := step{Then: rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cacheLost, cacheLost, cacheLost, cacheLost, reopened, upgraded, rezoned, rebuilt}).Draw(t, "then"), Zone: rapid.IntRange(0, len(zones())-1).Draw(t, "zone")}
+			st := step{Then: rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cacheLost, cacheLost, cacheLost, cacheLost, reopened, upgraded, rezoned, packed, packed, rebuilt}).Draw(t, "then"), Zone: rapid.IntRange(0, len(zones())-1).Draw(t, "zone")}
 			for range rapid.IntRange(1, 4).Draw(t, "moves") {
 				st.Moves = append(st.Moves, move{
 					Epoch: rapid.IntRange(0, len(s.Epochs)-1).Draw(t, "epoch"),

@@ -17,6 +17,7 @@ type options struct {
 	data    string // folder that is measured
 	profile string // folder for CPU profiles of the hub; empty: none
 	child   string // run as the hub on this folder
+	store   string // of the hub: address on PostgreSQL; empty: in the folder
 }
 
 func main() {
@@ -26,6 +27,7 @@ func main() {
 	flag.StringVar(&o.data, "data", "", "folder on the disk to measure; default: the folder of temporary files")
 	flag.StringVar(&o.profile, "profile", "", "folder in which to leave a CPU profile of the hub for each load")
 	flag.StringVar(&o.child, "hub", "", "internal: be the hub on this folder")
+	flag.StringVar(&o.store, "postgres", "", "internal: and keep its store there")
 	flag.Parse()
 	if *write {
 		o.write = filepath.Join("internal", "e2e", "bench", "results.txt")
@@ -42,7 +44,7 @@ func main() {
 // program is the hub, or measures one.
 func program(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 	if o.child != "" {
-		return beHub(o.child, in, out)
+		return beHub(o.child, o.store, in, out)
 	}
 	folder, err := os.MkdirTemp(o.data, "sourire-bench-")
 	if err != nil {

@@ -22,13 +22,21 @@ type plan struct {
 	seconds int // of light load
 	tick    time.Duration
 	budget  time.Duration // after which no further round begins, once there are three
+
+	backlog int           // records of one kiosk
+	beside  time.Duration // between two presses of each kiosk beside it
+	crowd   int           // kiosks that do nothing but be there
+	watch   time.Duration // how long they are watched
+	server  serverPlan
 }
 
-// full takes about a minute on two quiet cores.
+// full takes about three minutes on two quiet cores.
 func full() plan {
 	return plan{
-		rounds: 7, kiosks: 50, records: 100_000, singles: 200, presses: 100, commits: 300,
-		calm: 20, seconds: 10, tick: time.Second, budget: 80 * time.Second,
+		rounds: 5, kiosks: 200, records: 200_000, singles: 1000, presses: 20, commits: 300,
+		calm: 50, seconds: 10, tick: time.Second, budget: 60 * time.Second,
+		backlog: 200_000, beside: 200 * time.Millisecond, crowd: 100, watch: 20 * time.Second,
+		server: serverPlan{rounds: 4, kiosks: 200, records: 100_000, singles: 1000, presses: 10, peer: true, messages: 40_000, budget: 60 * time.Second},
 	}
 }
 
@@ -37,6 +45,8 @@ func short() plan {
 	return plan{
 		rounds: 2, kiosks: 2, records: 1000, singles: 3, presses: 3, commits: 30,
 		calm: 2, seconds: 3, tick: 10 * time.Millisecond, budget: time.Minute,
+		backlog: 20_000, beside: 20 * time.Millisecond, crowd: 100, watch: 3 * time.Second,
+		server: serverPlan{rounds: 2, kiosks: 2, records: 1000, singles: 3, presses: 3, messages: 80, budget: time.Minute, verify: true},
 	}
 }
 
@@ -53,6 +63,11 @@ type results struct {
 	calm    samples // press to acknowledged, in microseconds: every one
 	beside  samples // bare commits in the same seconds, in microseconds
 	press   pressResult
+	backlog backlogResult
+	idle    idleResult
+
+	postgres postgresResult
+	peer     peerResult
 }
 
 // pressResult is how long a press takes until it is durable on the kiosk, in
@@ -79,16 +94,17 @@ type fullResult struct {
 // bench is one run.
 type bench struct {
 	plan    plan
-	hub     *hub
+	hub     *child
 	bare    *bare
 	journal *journal.Journal
+	folder  string
 	profile string
 	results results
 }
 
 // measure runs everything in folder.
 func measure(ctx context.Context, p plan, folder, profile string) (r *results, err error) {
-	b := &bench{plan: p, profile: profile}
+	b := &bench{plan: p, folder: folder, profile: profile}
 	if b.bare, err = openBare(ctx, folder, p.kiosks); err != nil {
 		return nil, err
 	}
@@ -97,18 +113,14 @@ func measure(ctx context.Context, p plan, folder, profile string) (r *results, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.journal.Close()) }()
-	if b.hub, err = startHub(ctx, folder); err != nil {
+	if b.hub, err = startHub(ctx, folder, ""); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.hub.stop()) }()
-	if err := awaitHub(b.hub.address); err != nil {
-		return nil, err
-	}
-	if err := b.rounds(ctx); err != nil {
-		return nil, err
-	}
-	if err := b.calm(ctx); err != nil {
-		return nil, err
+	for _, part := range []func(context.Context) error{b.rounds, b.calm, b.backlog, b.idle, b.postgres} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return &b.results, nil
 }
@@ -179,7 +191,7 @@ func (b *bench) fullRound(ctx context.Context, f *fleet, r *fullResult) error {
 	if err := f.press(batches, r.size); err != nil {
 		return err
 	}
-	if err := b.load(f, fmt.Sprintf("full-%d", r.size), batches*b.plan.kiosks*r.size, &r.loadResult); err != nil {
+	if err := b.load(b.hub, f, fmt.Sprintf("full-%d", r.size), batches*b.plan.kiosks*r.size, &r.loadResult); err != nil {
 		return err
 	}
 	r.bareRate, r.bareCPU = append(r.bareRate, bareRate), append(r.bareCPU, bareCPU)
@@ -202,7 +214,7 @@ func (b *bench) singleRound(ctx context.Context, f *fleet) error {
 		return err
 	}
 	r := &b.results.singles
-	if err := b.load(f, "single", b.plan.presses*b.plan.singles, r); err != nil {
+	if err := b.load(b.hub, f, "single", b.plan.presses*b.plan.singles, r); err != nil {
 		return err
 	}
 	r.ratio = append(r.ratio, last(r.rate)*one/1e6)
@@ -211,8 +223,8 @@ func (b *bench) singleRound(ctx context.Context, f *fleet) error {
 }
 
 // load has a fleet send what is ready, n records, and takes the figures.
-func (b *bench) load(f *fleet, name string, n int, r *loadResult) error {
-	before, err := b.hub.ask(b.profileLine(name, len(r.rate)))
+func (b *bench) load(on system, f *fleet, name string, n int, r *loadResult) error {
+	before, err := on.ask(b.profileLine(name, len(r.rate)))
 	if err != nil {
 		return err
 	}
@@ -220,12 +232,12 @@ func (b *bench) load(f *fleet, name string, n int, r *loadResult) error {
 	if err != nil {
 		return err
 	}
-	after, err := b.hub.ask("status")
+	after, err := on.ask("status")
 	if err != nil {
 		return err
 	}
 	if b.profile != "" {
-		if _, err := b.hub.ask("profile"); err != nil {
+		if _, err := on.ask("profile"); err != nil {
 			return err
 		}
 	}
