@@ -127,8 +127,12 @@ func (b *board) field(f frame, at box) {
 	back.StrokeColor, back.StrokeWidth, back.CornerRadius = b.colours.soft, 2, 8
 	b.add(b.flip(at).put(back))
 	set := b.font(font{largest: 1.2 * f.unit, colour: b.colours.ink})
-	in := b.flip(at.inset(0.7*f.unit, 0.3*f.unit))
+	in := b.flip(at.inset(0.7*f.unit, 0.2*f.unit))
 	size := 1.2 * f.unit
+	usual := words(b.texts.Text("private")) // so that no letter changes the size
+	for size > smallest && 2*set.lineHeight(usual, size) > in.h {
+		size--
+	}
 	lines, ok := set.wrap(words(b.typed), size, in.w-4)
 	if !ok { // a word that is longer than the field
 		lines = set.broken(b.typed, size, in.w-4)

@@ -56,6 +56,9 @@ func (b *board) show(v session.View) {
 	if b.view.Screen != session.Remarks {
 		b.typed, b.capital = "", true
 	}
+	if b.view.Screen != v.Screen { // a finger that slid away, or is still down
+		b.lift()
+	}
 	b.view = v
 	b.texts, b.rtl = b.look.texts.Match(v.Language), isRTL(v.Language)
 	b.colours = usual

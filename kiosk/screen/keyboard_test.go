@@ -179,3 +179,56 @@ func TestScreen_FromTheRight(t *testing.T) {
 		t.Errorf("the first reason is at %v, the second at %v", first.at, second.at)
 	}
 }
+
+// A key that a finger slid away from is let go when the next screen comes.
+func TestScreen_KeyIsLetGo(t *testing.T) {
+	all := views(t, "smiley3", "en")
+	s := show(t, sizes[0], all["remarks"])
+	s.hit(s.key("A"))
+	s.Show(all["faces"])
+	s.Show(all["remarks"])
+	before := s.window.Canvas().Capture()
+	s.mouse(s.key("space").middle(), desktop.MouseButtonPrimary) // says nothing yet
+	if same(before, s.window.Canvas().Capture()) {
+		t.Error("a key that is down looks as before")
+	}
+	s.Show(all["faces"])
+	s.Show(all["remarks"])
+	if !same(before, s.window.Canvas().Capture()) {
+		t.Error("the key stays down")
+	}
+}
+
+// At least two lines of what was typed are seen, the last ones.
+func TestScreen_ShowsTwoLines(t *testing.T) {
+	for _, size := range sizes {
+		for language, keys := range map[string]string{"fr": "abcdefgh", "ar": "شسيبلاتن", "zh": "abcdefgh"} {
+			s := show(t, size, views(t, "smiley3", language)["remarks"])
+			space := map[string]string{"fr": "espace", "ar": "مسافة", "zh": "空格"}[language]
+			for word := range 8 {
+				for i, r := range keys {
+					key := string(r)
+					if word+i == 0 {
+						key = strings.ToUpper(key)
+					}
+					s.hit(s.key(key))
+				}
+				s.hit(s.key(space))
+			}
+			lines := 0
+			for _, p := range s.texts() {
+				if text := p.object.(*canvas.Text); strings.Contains(strings.ToLower(text.Text), keys) {
+					lines++
+				}
+			}
+			if lines < 2 {
+				t.Errorf("%v %s: got %d lines, want two", size, language, lines)
+			}
+		}
+	}
+}
+
+// texts returns every text on the screen.
+func (s *shown) texts() []part {
+	return slices.DeleteFunc(s.parts(), func(p part) bool { return !isA[*canvas.Text](p.object) })
+}
