@@ -260,6 +260,10 @@ func TestStep_Sleeps(t *testing.T) {
 	k.wantScreen(session.Thanks)
 	k.at(172*s, "2026-11-25 18:01", session.Tick{})
 	k.wantScreen(session.Asleep)
+	k.at(180*s, "2026-11-25 18:02", signal(input.Gesture, 0, 2)) // technicians come when nobody else does
+	k.wantScreen(session.Technician)
+	k.at(190*s, "2026-11-25 18:02", session.Tick{})
+	k.wantScreen(session.Asleep)
 	k.at(200*s, "2026-11-26 08:59", session.Tick{}) // a Thursday
 	k.wantScreen(session.Asleep)
 	k.at(300*s, "2026-12-02 09:00", session.Tick{})

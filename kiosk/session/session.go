@@ -193,7 +193,7 @@ func (m *step) finger(s input.Signal) {
 		for _, place := range []int{s.Place, s.Other} {
 			m.mark(place, func(g *group) { g.gesture = true }, func(p feedback.Seq) feedback.Fact { return feedback.Gesture{Press: p} })
 		}
-		if m.screen == Faces || m.screen == Thanks {
+		if m.screen == Faces || m.screen == Thanks || m.screen == Asleep {
 			m.show(Technician, m.now+TechnicianTimeout)
 		}
 	case input.Away:
