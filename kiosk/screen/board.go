@@ -2,7 +2,9 @@ package screen
 
 import (
 	"image/color"
+	"log/slog"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +23,7 @@ type board struct {
 	plate   // a tap beside everything else
 	look    *look
 	tell    func(input.Signal)
+	log     *slog.Logger
 	view    session.View
 	colours palette
 	texts   *i18n.Language
@@ -40,8 +43,8 @@ type board struct {
 	capital bool   // the next letter is one
 }
 
-func newBoard(l *look, tell func(input.Signal)) *board {
-	b := &board{look: l, tell: tell, colours: usual, texts: l.texts.Match("")}
+func newBoard(l *look, tell func(input.Signal), log *slog.Logger) *board {
+	b := &board{look: l, tell: tell, log: log, colours: usual, texts: l.texts.Match("")}
 	b.down, b.up = b.away, b.lift
 	b.ExtendBaseWidget(b)
 	return b
@@ -91,10 +94,19 @@ func (b *board) lift() {
 	}
 }
 
-// compose makes the objects of the view at a size, those in front last.
+// compose makes the objects of the view at a size, those in front last. A view
+// that cannot be drawn leaves an empty screen: to end the program would end the
+// buttons too, and what waits for the disk.
 func (b *board) compose(size fyne.Size) {
 	b.objects, b.keys = nil, nil
 	f := frameOf(size, len(b.view.Languages))
+	defer func() {
+		if why := recover(); why != nil {
+			b.log.Error("a view cannot be drawn and the screen stays empty: please report this; presses are taken as ever", "screen", b.view.Screen, "why", why, "stack", string(debug.Stack()))
+			b.objects, b.keys, b.faces, b.keyboard = nil, nil, nil, keyboard{}
+			b.fill(f.whole, b.colours.ground)
+		}
+	}()
 	b.fill(f.whole, b.colours.ground)
 	if size.Width <= 0 || size.Height <= 0 {
 		return

@@ -1,12 +1,18 @@
 package screen
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
 
+	"sourire/internal/feedback"
 	"sourire/kiosk/input"
 	"sourire/kiosk/session"
 )
@@ -37,5 +43,36 @@ func TestScreen_ToolkitHangs(t *testing.T) {
 	})
 	if err != nil || len(got) != 1 || got[0].Place != 2 || !got[0].Touch {
 		t.Errorf("got %+v and %v, want the tap", got, err)
+	}
+}
+
+// A view that cannot be drawn ends nothing: the log says so, and the next view is
+// drawn as if it had been the first.
+func TestScreen_ViewThatCannotBeDrawn(t *testing.T) {
+	test.NewTempApp(t)
+	var log bytes.Buffer
+	s, err := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := test.NewTempWindow(t, s.Object())
+	w.SetPadded(false)
+	w.Resize(fyne.NewSize(800, 480))
+	scale, err := feedback.ParseScale("smiley3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := session.View{Screen: session.Faces, Language: "en", Scale: scale}
+	s.Show(good)
+	want := w.Canvas().Capture()
+	bad := good
+	bad.Scale = feedback.Scale{ID: "broken", Steps: -1}
+	s.Show(bad)
+	if !strings.Contains(log.String(), "cannot be drawn") {
+		t.Errorf("got log %q, want it to name the view", &log)
+	}
+	s.Show(good)
+	if !reflect.DeepEqual(want, w.Canvas().Capture()) {
+		t.Error("the next view looks otherwise than before")
 	}
 }

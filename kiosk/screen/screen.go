@@ -31,7 +31,8 @@
 // Nothing. A tap that was not handed over is lost, and its visitor was not
 // thanked. Taps wait in memory while their receiver is busy; the toolkit never
 // waits for it. Nor does the kiosk wait for the toolkit: a screen that hangs takes
-// no taps any more, and nothing from those that were taken.
+// no taps any more, and nothing from those that were taken. A view that cannot be
+// drawn is said in the log and leaves the screen empty.
 //
 // The package must not know journals, plans or hubs, nor which window it is in.
 package screen
@@ -39,6 +40,7 @@ package screen
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -57,6 +59,7 @@ type Options struct {
 	// Now tells the time since boot, for the signals; nil leaves it to their
 	// receiver, who gets them a little later.
 	Now func() time.Duration
+	Log *slog.Logger // nil means slog.Default()
 }
 
 // Screen shows views and tells taps.
@@ -80,8 +83,11 @@ func New(o Options) (*Screen, error) {
 	if err != nil {
 		return nil, fmt.Errorf("screen: %w", err)
 	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
 	s := &Screen{now: o.Now, later: fyne.Do, tapped: make(chan struct{}, 1)}
-	s.board = newBoard(look, s.tell)
+	s.board = newBoard(look, s.tell, o.Log)
 	return s, nil
 }
 

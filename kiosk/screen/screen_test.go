@@ -85,6 +85,10 @@ func views(t *testing.T, scale feedback.ScaleID, language string) map[string]ses
 		}
 	})
 	with("reasons-3", "reasons", func(v *session.View) { v.Choices, v.Ask = v.Choices[:3], words.Texts[session.WhyPositive] })
+	with("reasons-2", "reasons", func(v *session.View) {
+		v.Ask = words.Texts[session.WhyNeutral]
+		v.Choices = []session.Choice{{Code: "information", Text: words.Texts["information"]}, {Code: "comfort", Text: words.Texts["comfort"]}}
+	})
 	with("reasons-contrast", "reasons", func(v *session.View) { v.Contrast = true })
 	with("remarks", "faces", func(v *session.View) { v.Screen, v.Ask = session.Remarks, words.Comment })
 	with("remarks-test", "remarks", func(v *session.View) { v.Test = true })
