@@ -1,5 +1,5 @@
 // Package assets holds what the programs show and do not compute: faces,
-// languages, and the files of web pages.
+// fonts, languages, and the files of web pages.
 //
 // It stands beside the line; hub/web, internal/i18n and the screens of kiosks
 // read it.
@@ -16,29 +16,51 @@ import (
 	"io/fs"
 )
 
-//go:embed faces/*.svg kiosk locales/*.toml web
-var files embed.FS
+// Each folder has a variable of its own, so that a program holds only those that
+// it asks for: a kiosk without a screen needs no fonts.
+var (
+	//go:embed faces/*.svg
+	faces embed.FS
+	//go:embed fonts/*.ttf fonts/*.otf
+	fonts embed.FS
+	//go:embed kiosk
+	kiosk embed.FS
+	//go:embed locales/*.toml
+	locales embed.FS
+	//go:embed survey/*.toml
+	survey embed.FS
+	//go:embed web
+	web embed.FS
+)
 
 // Faces returns the faces, face-1.svg (very unhappy) to face-5.svg (very
 // happy).
-func Faces() fs.FS { return sub("faces") }
+func Faces() fs.FS { return sub(faces, "faces") }
+
+// Fonts returns the fonts that the kiosk's toolkit lacks; fonts/README.md says
+// what they hold.
+func Fonts() fs.FS { return sub(fonts, "fonts") }
 
 // Kiosk returns what the screen of a kiosk shows beside the survey: marks, such
 // as check.svg, and its own texts, one TOML file for each language. There may be
 // more of these than Locales has, for the kiosk speaks more languages.
-func Kiosk() fs.FS { return sub("kiosk") }
+func Kiosk() fs.FS { return sub(kiosk, "kiosk") }
 
 // Locales returns the texts, one TOML file for each language, named by its
 // BCP 47 tag.
-func Locales() fs.FS { return sub("locales") }
+func Locales() fs.FS { return sub(locales, "locales") }
+
+// Survey returns the words of surveys that bring none, one TOML file for each
+// language.
+func Survey() fs.FS { return sub(survey, "survey") }
 
 // Web returns the style sheet and the script of web pages.
-func Web() fs.FS { return sub("web") }
+func Web() fs.FS { return sub(web, "web") }
 
-func sub(dir string) fs.FS {
+func sub(files embed.FS, dir string) fs.FS {
 	f, err := fs.Sub(files, dir)
 	if err != nil {
-		panic("assets: " + err.Error()) // the pattern above names the folder
+		panic("assets: " + err.Error()) // each pattern above names its folder
 	}
 	return f
 }

@@ -12,6 +12,7 @@ package main
 import (
 	"io"
 	"os"
+	_ "time/tzdata" // a kiosk may have no zones
 
 	"sourire/internal/command"
 	"sourire/kiosk/settings"

@@ -46,7 +46,7 @@ func window(ctx context.Context, o app.Options, kiosk func(context.Context, app.
 		return err
 	}
 	toolkit := fyneapp.NewWithID("sourire.kiosk")
-	faces, err := screen.New(screen.Options{Now: func() time.Duration { return c.Now().Since }})
+	faces, err := screen.New(screen.Options{Now: func() time.Duration { return c.Now().Since }, Log: o.Log})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const commentLength = 200
 // path that has come to be is removed from here.
 var planned = []string{
 	"hub/alert", "hub/api", "hub/ca", "hub/notify", "hub/plan", "hub/report",
-	"internal/identity", "internal/schedule",
+	"internal/identity",
 	"kiosk/enrol",
 }
 

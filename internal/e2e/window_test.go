@@ -179,7 +179,7 @@ func (d *display) await(what string, at image.Point, want color.RGBA) {
 // wants it.
 func (d *display) keep(name string) {
 	d.t.Helper()
-	dir := os.Getenv("SOURIRE_PICTURES")
+	dir := os.Getenv("SOURIRE_ARTEFACTS")
 	if dir == "" {
 		return
 	}
@@ -194,16 +194,26 @@ func (d *display) keep(name string) {
 // storedPresses returns the presses that a hub has stored, in order.
 func storedPresses(t *testing.T, store *sqlstore.Store) []feedback.Press {
 	t.Helper()
-	ctx := t.Context()
 	var all []feedback.Press
+	for _, f := range storedFacts(t, store) {
+		if p, ok := f.(feedback.Press); ok {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// storedFacts returns what a hub has stored, in order.
+func storedFacts(t *testing.T, store *sqlstore.Store) []feedback.Fact {
+	t.Helper()
+	ctx := t.Context()
+	var all []feedback.Fact
 	err := store.Snapshot(ctx, func(r verify.Reader) error {
 		sources, err := r.Sources(ctx)
 		for _, s := range sources {
 			err = errors.Join(err, r.Rows(ctx, s.Key, func(row ingest.Row) error {
 				record, err := wire.DecodeRecord(row.Body)
-				if p, ok := record.Fact.(feedback.Press); ok {
-					all = append(all, p)
-				}
+				all = append(all, record.Fact)
 				return err
 			}))
 		}
@@ -215,11 +225,10 @@ func storedPresses(t *testing.T, store *sqlstore.Store) []feedback.Press {
 	return all
 }
 
-// A real window on a real X server: each face is pressed with a mouse, and the
-// press is thanked for and in the hub's store while the button is still down.
-func TestWindow_press(t *testing.T) {
-	needWindow(t)
-	program := filepath.Join(t.TempDir(), "sourire-kiosk-window")
+// buildWindow builds the kiosk with a window.
+func buildWindow(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "sourire-kiosk-window")
 	began := time.Now()
 	build := exec.Command("go", "build", "-p", "1", "-trimpath", "-tags", windowTags, "-o", program, "sourire/kiosk")
 	build.Env = append(os.Environ(), "CGO_ENABLED=1")
@@ -227,7 +236,14 @@ func TestWindow_press(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	t.Logf("built in %v", time.Since(began).Round(time.Second))
+	return program
+}
 
+// A real window on a real X server: each face is pressed with a mouse, and the
+// press is thanked for and in the hub's store while the button is still down.
+func TestWindow_press(t *testing.T) {
+	needWindow(t)
+	program := buildWindow(t)
 	s := hubSettings(t)
 	hub := startHub(t, s)
 	store, err := sqlstore.Open(context.Background(), filepath.Join(s.Data, app.FileName))
@@ -241,7 +257,7 @@ func TestWindow_press(t *testing.T) {
 	for name, value := range map[string]string{"HOME": home, "TMPDIR": scratch, "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": ""} {
 		t.Setenv(name, value)
 	}
-	began = time.Now()
+	began := time.Now()
 	kiosk := startProgram(t, program, "run", "--window", "--data", data, "--kiosk.id", "window", "--kiosk.scale", "smiley3",
 		"--hub.address", hub.BrokerAddr(), "--hub.key", hub.Key())
 

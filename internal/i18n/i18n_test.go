@@ -1,6 +1,7 @@
 package i18n_test
 
 import (
+	"io/fs"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -20,11 +21,26 @@ func catalog(t *testing.T) *i18n.Catalog {
 }
 
 func TestLoad_everyLanguageHasEveryKey(t *testing.T) {
-	c := catalog(t)
-	want := c.Keys("en")
-	if len(want) < 50 {
-		t.Fatalf("got %d keys", len(want))
+	for name, of := range map[string]struct {
+		files           fs.FS
+		keys, languages int // at least
+	}{"pages": {assets.Locales(), 50, 2}, "kiosk": {assets.Kiosk(), 15, 8}, "survey": {assets.Survey(), 20, 8}} {
+		t.Run(name, func(t *testing.T) {
+			c, err := i18n.Load(of.files, "en")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k, l := len(c.Keys("en")), len(c.Languages()); k < of.keys || l < of.languages {
+				t.Fatalf("got %d keys in %d languages", k, l)
+			}
+			sameKeys(t, c)
+		})
 	}
+}
+
+func sameKeys(t *testing.T, c *i18n.Catalog) {
+	t.Helper()
+	want := c.Keys("en")
 	for _, l := range c.Languages() {
 		have := c.Keys(l.Tag())
 		for _, k := range want {

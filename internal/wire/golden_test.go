@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"sourire/internal/feedback"
+	"sourire/internal/schedule"
 )
 
 // golden is a message and the file that fixes its bytes.
@@ -113,6 +114,26 @@ func goldenMessages() []golden {
 		"en": {Question: "How was your visit?", Thanks: "Thank you!", Faces: []string{"unhappy", "neutral", "happy"}},
 		"fr": {Question: "Comment s'est passée votre visite ?", Thanks: "Merci !"},
 	}
+	asking := worded
+	asking.Words = map[string]Words{
+		"ar": {Question: "كيف كانت زيارتك؟", Thanks: "شكرًا!", Comment: "هل تودّ أن تضيف شيئًا؟"},
+		"en": {
+			Question: "How was your visit?", Thanks: "Thank you!", Comment: "Anything else?",
+			Texts: map[string]string{"queue": "The queue", "till-staff": "The staff", "what": "What was it?"},
+		},
+	}
+	asking.Languages = []string{"en", "ar"}
+	asking.FollowUps = []FollowUp{
+		{Ratings: []int{0, 1}, When: &schedule.Span{From: "11:30", Until: "14:00"}, Ask: "what", Reasons: []string{"queue", "till-staff"}, Comment: true},
+		{Ratings: []int{0}, Reasons: []string{"waiting"}},
+		{Comment: true},
+	}
+	asking.KeepDraft, asking.Contrast = true, true
+	asking.Zone, asking.Link = "Europe/Paris", "https://example.org/a/7f3k"
+	asking.Hours = &schedule.Hours{
+		Week:  map[string][]schedule.Span{"mon": {{From: "09:00", Until: "12:00"}, {From: "14:00", Until: "19:00"}}, "sat": {{From: "18:00", Until: "02:00"}}},
+		Dates: map[string][]schedule.Span{"2026-12-24": {{From: "09:00", Until: "24:00"}}, "2026-12-25": {}},
+	}
 	hub := Hub{V: 1, Online: true, Store: "5f1e0c2d3b4a5968", Term: 3, Since: 1_790_000_000_000}
 	gone := hub
 	gone.Online = false
@@ -129,6 +150,7 @@ func goldenMessages() []golden {
 		{"health-board", board},
 		{"plan", plan},
 		{"plan-words", worded},
+		{"plan-asking", asking},
 		{"hub-online", hub},
 		{"hub-will", gone},
 	}

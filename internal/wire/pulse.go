@@ -39,12 +39,12 @@ type Health struct {
 	ClockTrusted  bool    `json:"clock_trusted"` // the system holds its clock to be synchronised
 	MemoryBytes   int64   `json:"memory"`
 	// What the box tells of itself; absent where it does not.
-	UpSeconds   int64   `json:"up_s,omitempty"`         // since its boot
-	Celsius     int64   `json:"celsius,omitempty"`      // of the processor
-	Throttled   int64   `json:"throttled,omitempty"`    // a Pi's bits: 0 too little voltage, 1 capped, 2 throttled, 3 hot; the same + 16 since boot
-	MemoryFree  int64   `json:"memory_free,omitempty"`  // bytes, of the machine
-	DiskWritten int64   `json:"disk_written,omitempty"` // bytes to the disk of the data, since its boot
-	LinkDBm     int64   `json:"link_dbm,omitempty"`     // of the wireless link, below 0
+	UpSeconds   int64 `json:"up_s,omitempty"`         // since its boot
+	Celsius     int64 `json:"celsius,omitempty"`      // of the processor
+	Throttled   int64 `json:"throttled,omitempty"`    // a Pi's bits: 0 too little voltage, 1 capped, 2 throttled, 3 hot; the same + 16 since boot
+	MemoryFree  int64 `json:"memory_free,omitempty"`  // bytes, of the machine
+	DiskWritten int64 `json:"disk_written,omitempty"` // bytes to the disk of the data, since its boot
+	LinkDBm     int64 `json:"link_dbm,omitempty"`     // of the wireless link, below 0
 	// Buttons are those of a kiosk on GPIO lines, worst face first. How often each
 	// was pressed is not among it: nobody shall read votes from a health.
 	Buttons []Button `json:"buttons,omitempty"`
@@ -73,36 +73,6 @@ func (h Health) MarshalJSON() ([]byte, error) {
 		h.DaysLeft = 0
 	}
 	return json.Marshal(plain(h))
-}
-
-// Words are the texts of a plan in one language.
-type Words struct {
-	Question string   `json:"question"`
-	Thanks   string   `json:"thanks"`
-	Faces    []string `json:"faces,omitempty"` // worst first, for people who cannot see them
-}
-
-// Plan is what a kiosk must run, on …/plan, retained. Its id is the hash of its
-// bytes. Absent fields leave the kiosk's own settings in force.
-type Plan struct {
-	V          int                   `json:"v"`
-	Site       feedback.SiteID       `json:"site"`
-	Touchpoint feedback.TouchpointID `json:"touchpoint"`
-	Survey     feedback.SurveyID     `json:"survey"`
-	Scale      feedback.ScaleID      `json:"scale"`
-	Words      map[string]Words      `json:"words,omitempty"` // by BCP 47 language
-}
-
-// Asked returns what presses under this plan answer, or why it is no plan.
-func (p Plan) Asked() (feedback.Asked, error) {
-	r := &arrayReader{}
-	a := feedback.Asked{
-		Site:       parsed(r, string(p.Site), feedback.ParseSiteID),
-		Touchpoint: parsed(r, string(p.Touchpoint), feedback.ParseTouchpointID),
-		Survey:     parsed(r, string(p.Survey), feedback.ParseSurveyID),
-		Scale:      parsed(r, string(p.Scale), feedback.ParseScale).ID,
-	}
-	return a, r.err
 }
 
 // Hub is the hub's own state on HubState, retained, and its will. A kiosk that

@@ -14,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"sourire/internal/feedback"
+	"sourire/internal/schedule"
 )
 
 // schemas compiles the definitions of schema.json that tests ask for.
@@ -88,6 +89,7 @@ func TestSchema_namesEveryField(t *testing.T) {
 	}
 	types := map[string]any{
 		"batch": Batch{}, "text": Text{}, "ack": Ack{}, "state": State{}, "health": Health{}, "button": Button{}, "plan": Plan{}, "hub": Hub{},
+		"followUp": FollowUp{}, "hours": schedule.Hours{}, "span": schedule.Span{},
 	}
 	for def, v := range types {
 		var fields []string
@@ -203,6 +205,7 @@ func TestSchema_refusesMutants(t *testing.T) {
 	optional := map[string]bool{
 		"records": true, "texts": true, "wait": true, "refused": true, "why": true, "at": true, "words": true,
 		"up_s": true, "celsius": true, "throttled": true, "memory_free": true, "disk_written": true, "link_dbm": true, "buttons": true,
+		"languages": true, "follow_ups": true, "keep_draft": true, "zone": true, "hours": true, "contrast": true, "link": true,
 	}
 	total := 0
 	for _, g := range allGoldens() {
@@ -238,12 +241,25 @@ func TestSchema_refuses(t *testing.T) {
 	batch := func(old, replacement string) string {
 		return strings.Replace(string(readGolden(t, "batch-records")), old, replacement, 1)
 	}
+	planWith := func(field string) string {
+		return `{"v":1,"site":"lyon","touchpoint":"exit","survey":"visit","scale":"smiley3",` + field + `}`
+	}
 	tests := []struct{ name, def, payload string }{
 		{"a site with a capital", "plan", `{"v":1,"site":"Lyon","touchpoint":"exit","survey":"visit","scale":"smiley3"}`},
 		{"a site with a dot", "plan", `{"v":1,"site":"ly.on","touchpoint":"exit","survey":"visit","scale":"smiley3"}`},
 		{"an empty site", "plan", `{"v":1,"site":"","touchpoint":"exit","survey":"visit","scale":"smiley3"}`},
 		{"a site of 41 letters", "plan", `{"v":1,"site":"` + strings.Repeat("a", 41) + `","touchpoint":"exit","survey":"visit","scale":"smiley3"}`},
 		{"an unknown scale", "plan", `{"v":1,"site":"lyon","touchpoint":"exit","survey":"visit","scale":"stars"}`},
+		{"seven reasons", "plan", planWith(`"follow_ups":[{"reasons":["a","b","c","d","e","f","g"]}]`)},
+		{"a reason twice", "plan", planWith(`"follow_ups":[{"reasons":["a","a"]}]`)},
+		{"a reason that is no code", "plan", planWith(`"follow_ups":[{"reasons":["À lire"]}]`)},
+		{"a time of day", "plan", planWith(`"follow_ups":[{"when":{"from":"9:00","until":"24:00"}}]`)},
+		{"a time after midnight", "plan", planWith(`"follow_ups":[{"when":{"from":"09:00","until":"24:01"}}]`)},
+		{"half a span", "plan", planWith(`"hours":{"week":{"mon":[{"from":"09:00"}]}}`)},
+		{"a day in French", "plan", planWith(`"hours":{"week":{"lun":[]}}`)},
+		{"hours without a week", "plan", planWith(`"hours":{"dates":{}}`)},
+		{"a date in German", "plan", planWith(`"hours":{"week":{},"dates":{"25.12.2026":[]}}`)},
+		{"a link to nowhere", "plan", planWith(`"link":"javascript:alert(1)"`)},
 		{"a comment of 2001 characters", "text", text(2001)},
 		{"an epoch of zeros", "batch", batch("0123456789abcdef", "0000000000000000")},
 		{"an epoch in capitals", "batch", batch("0123456789abcdef", "0123456789ABCDEF")},

@@ -185,7 +185,7 @@ func (k *Kiosk) open(ctx context.Context) error {
 	if k.o.WrapAppender != nil {
 		appender = k.o.WrapAppender(appender)
 	}
-	k.flow = newFlow(appender, k.o)
+	k.flow = newFlow(appender, k.journal.Now, k.o)
 	if !k.o.Offline {
 		k.dropNote()
 		k.uplink = k.newUplink()
@@ -234,7 +234,7 @@ func (k *Kiosk) applyPlan(ctx context.Context) error {
 func (k *Kiosk) warnOfLanguage(plan settings.Plan) {
 	base := func(tag string) string { b, _, _ := strings.Cut(strings.ToLower(tag), "-"); return b }
 	if wanted := k.o.Settings.Kiosk.Language; base(wanted) != base(plan.Language) {
-		k.o.Log.Warn("there are no words in the language of kiosk.language, visitors see another: set fr or en, or let the hub's plan bring words",
+		k.o.Log.Warn("there are no words in the language of kiosk.language, visitors see another: set one of fr, en, de, es, it, fi, ar and zh, or let the plan bring words",
 			"wanted", wanted, "shown", plan.Language)
 	}
 }

@@ -23,6 +23,7 @@ const backlog = 256
 type flow struct {
 	appender Appender
 	clock    Clock
+	wall     func() time.Time // what time it is, the zero Time when that is not known
 	front    Front
 	log      *slog.Logger
 	signals  chan input.Signal
@@ -36,9 +37,9 @@ type flow struct {
 	toldAt   time.Duration // when the last of them that was logged happened
 }
 
-func newFlow(a Appender, o Options) *flow {
+func newFlow(a Appender, wall func() time.Time, o Options) *flow {
 	return &flow{
-		appender: a, clock: o.Clock, front: o.Front, log: o.Log,
+		appender: a, clock: o.Clock, wall: wall, front: o.Front, log: o.Log,
 		signals: make(chan input.Signal, backlog), woken: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -113,7 +114,7 @@ func (f *flow) do(ctx context.Context, cause session.Cause, at time.Duration) ([
 	ctx = context.WithoutCancel(ctx)
 	for cause != nil {
 		var out session.Output
-		f.state, out = session.Step(f.state, session.Event{At: at, Cause: cause})
+		f.state, out = session.Step(f.state, session.Event{At: at, Wall: f.wall(), Cause: cause})
 		f.front.Show(out.View)
 		if out.Thank {
 			f.front.Thank()

@@ -36,9 +36,19 @@ const (
 	// Cleaning: the buttons at Place and Other were held together, as whoever
 	// cleans the terminal does. The last Press at each was no vote.
 	Cleaning
-	// Away: a tap beside the faces while a touchscreen offers to change an
-	// answer: the next tap on a face is somebody else's.
+	// Away: a tap beside the faces while a touchscreen thanks: the next tap on a
+	// face is somebody else's. On a screen that sleeps it is the first tap.
 	Away
+	// Language: the visitor wants to read the language in Text.
+	Language
+	// Reason: the visitor chose the reason whose code is in Text.
+	Reason
+	// Typing: the visitor types, and Text is what stands there so far.
+	Typing
+	// Comment: the visitor leaves the text in Text. It ends the questions.
+	Comment
+	// Skip: the visitor wants to see no more questions.
+	Skip
 )
 
 // String returns a word for the kind.
@@ -54,6 +64,16 @@ func (k Kind) String() string {
 		return "cleaning"
 	case Away:
 		return "away"
+	case Language:
+		return "language"
+	case Reason:
+		return "reason"
+	case Typing:
+		return "typing"
+	case Comment:
+		return "comment"
+	case Skip:
+		return "skip"
 	}
 	return "unknown"
 }
@@ -73,6 +93,8 @@ type Signal struct {
 	// Touch tells a tap on a screen from a button: a screen can offer to change
 	// an answer, a button cannot.
 	Touch bool
+	// Text is what a Language, Reason, Typing or Comment says.
+	Text string
 }
 
 // Source tells signals.

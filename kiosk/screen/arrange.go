@@ -7,12 +7,17 @@ type frame struct {
 	whole  box
 	head   box     // the question, or thanks
 	answer box     // the faces
-	foot   box     // what staff must know
+	foot   box     // what staff must know, or the languages to choose from
+	rows   int     // of languages
+	strip  box     // what staff must know where the foot is taken
 	unit   float32 // a text size that is read in passing
 	high   bool    // higher than wide: the scale stands
 }
 
-func frameOf(size fyne.Size) frame {
+// least is the side of the smallest target that a finger hits.
+const least = 44
+
+func frameOf(size fyne.Size, languages int) frame {
 	w, h := size.Width, size.Height
 	f := frame{whole: box{0, 0, w, h}, unit: min(w, h) / 22, high: h > w}
 	share := float32(0.32)
@@ -20,8 +25,14 @@ func frameOf(size fyne.Size) frame {
 		share = 0.25
 	}
 	foot := 1.7 * f.unit
+	if languages > 0 {
+		perRow := max(1, int(w/(4.4*f.unit)))
+		f.rows = (languages + perRow - 1) / perRow
+		foot = float32(f.rows)*max(2.2*f.unit, least+f.unit/4) + f.unit/4
+	}
 	f.head = box{0, 0, w, h * share}
 	f.foot = box{0, h - foot, w, foot}
+	f.strip = box{0, 0, w, 1.3 * f.unit}
 	f.answer = box{f.unit, f.head.h + f.unit/2, w - 2*f.unit, h - f.head.h - foot - f.unit/2}
 	return f
 }

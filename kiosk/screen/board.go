@@ -2,7 +2,9 @@ package screen
 
 import (
 	"image/color"
+	"log/slog"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,20 +20,31 @@ import (
 
 // board is the whole screen. Everything in it happens in Fyne's thread.
 type board struct {
-	plate   // a tap beside the faces
+	plate   // a tap beside everything else
 	look    *look
 	tell    func(input.Signal)
+	log     *slog.Logger
 	view    session.View
+	colours palette
+	texts   *i18n.Language
+	rtl     bool
 	objects []fyne.CanvasObject // as composed for the view and the size
 
 	// faces are kept while the scale stays, so that a screen that is pressed all
-	// day makes nothing new.
-	faces []*face
-	scale feedback.ScaleID
+	// day makes nothing new; keys and the QR code likewise.
+	faces    []*face
+	scale    feedback.ScaleID
+	plain    bool // faces are black
+	keyboard keyboard
+	code     code
+	keys     []*key // all that are on the screen
+
+	typed   string // in the text field
+	capital bool   // the next letter is one
 }
 
-func newBoard(l *look, tell func(input.Signal)) *board {
-	b := &board{look: l, tell: tell}
+func newBoard(l *look, tell func(input.Signal), log *slog.Logger) *board {
+	b := &board{look: l, tell: tell, log: log, colours: usual, texts: l.texts.Match("")}
 	b.down, b.up = b.away, b.lift
 	b.ExtendBaseWidget(b)
 	return b
@@ -43,15 +56,30 @@ func (b *board) show(v session.View) {
 	if reflect.DeepEqual(b.view, v) {
 		return
 	}
+	if b.view.Screen != session.Remarks {
+		b.typed, b.capital = "", true
+	}
+	if b.view.Screen != v.Screen { // a finger that slid away, or is still down
+		b.lift()
+	}
 	b.view = v
+	b.texts, b.rtl = b.look.texts.Match(v.Language), isRTL(v.Language)
+	b.colours = usual
+	if v.Contrast {
+		b.colours = contrast
+	}
+	b.draw()
+}
+
+func (b *board) draw() {
 	b.compose(b.Size())
 	b.Refresh()
 }
 
-// away is a tap beside the faces. It says something only while thanks offer to
-// change the answer.
+// away is a tap beside everything else. It says something only while thanks are
+// shown, and on a screen that sleeps.
 func (b *board) away() {
-	if b.view.Screen == session.Thanks && b.view.Change {
+	if b.view.Screen == session.Thanks || b.view.Screen == session.Asleep {
 		b.tell(input.Signal{Kind: input.Away})
 	}
 }
@@ -61,108 +89,195 @@ func (b *board) lift() {
 	for _, f := range b.faces {
 		f.lift()
 	}
+	for _, k := range b.keys {
+		k.lift()
+	}
 }
 
-// compose makes the objects of the view at a size, those in front last.
+// compose makes the objects of the view at a size, those in front last. A view
+// that cannot be drawn leaves an empty screen: to end the program would end the
+// buttons too, and what waits for the disk.
 func (b *board) compose(size fyne.Size) {
-	b.objects = nil
-	f := frameOf(size)
-	b.fill(f.whole, ground)
+	b.objects, b.keys = nil, nil
+	f := frameOf(size, len(b.view.Languages))
+	defer func() {
+		if why := recover(); why != nil {
+			b.log.Error("a view cannot be drawn and the screen stays empty: please report this; presses are taken as ever", "screen", b.view.Screen, "why", why, "stack", string(debug.Stack()))
+			b.objects, b.keys, b.faces, b.keyboard = nil, nil, nil, keyboard{}
+			b.fill(f.whole, b.colours.ground)
+		}
+	}()
+	b.fill(f.whole, b.colours.ground)
 	if size.Width <= 0 || size.Height <= 0 {
 		return
 	}
-	texts := b.look.texts.Match(b.view.Language)
+	if b.striped() {
+		f.head.y, f.head.h = f.strip.h, f.head.h-f.strip.h
+	}
 	switch b.view.Screen {
-	case session.Faces, session.Reasons, session.Remarks:
+	case session.Faces:
 		b.question(f)
 		b.answers(f, false)
+		b.languages(f)
 	case session.Thanks:
 		if b.view.Change {
-			b.thanksAbove(f, texts)
+			b.thanksAbove(f)
 			b.answers(f, true)
 		} else {
 			b.thanks(f)
 		}
+	case session.Reasons:
+		b.reasons(f)
+	case session.Remarks:
+		b.remarks(f)
 	case session.Locked:
-		b.notice(f, "clean.svg", texts.Text("locked"), texts.Text("locked_more"))
+		b.notice(f, "clean.svg", "locked")
 	case session.Technician:
-		b.notice(f, "wait.svg", texts.Text("technician"), texts.Text("technician_more"))
+		b.notice(f, "wait.svg", "technician")
+	case session.Asleep:
+		b.asleep(f)
+		return
 	default:
-		b.notice(f, "wait.svg", texts.Text("closed"), texts.Text("closed_more"))
+		b.notice(f, "wait.svg", "closed")
 	}
-	b.foot(f, texts)
+	b.foot(f)
 }
 
-func (b *board) fill(at box, c color.Color) {
-	b.objects = append(b.objects, at.put(canvas.NewRectangle(c)))
+// flip returns where a box lies in the language that is shown.
+func (b *board) flip(at box) box {
+	if b.rtl {
+		return at.mirrored(b.Size().Width)
+	}
+	return at
+}
+
+func (b *board) add(o ...fyne.CanvasObject) { b.objects = append(b.objects, o...) }
+
+func (b *board) fill(at box, c color.Color) { b.add(b.flip(at).put(canvas.NewRectangle(c))) }
+
+// font completes a font for the language that is shown.
+func (b *board) font(f font) font {
+	f.fonts, f.rtl = b.look.fonts, b.rtl
+	return f
 }
 
 // write sets a text as large as it fits.
 func (b *board) write(text string, f font, at box) {
-	size := f.size([]string{text}, []box{at})
-	b.objects = append(b.objects, f.set(text, size, at)...)
+	f = b.font(f)
+	at = b.flip(at)
+	b.add(f.set(text, f.size([]string{text}, []box{at}), at)...)
+}
+
+// picture shows a drawing.
+func (b *board) picture(name string, at box) {
+	if b.view.Contrast && b.look.marks["plain-"+name] != nil {
+		name = "plain-" + name
+	}
+	image := canvas.NewImageFromResource(b.look.marks[name])
+	image.FillMode = canvas.ImageFillContain
+	b.add(b.flip(at).put(image))
 }
 
 func (b *board) question(f frame) {
+	head := f.head.inset(1.5*f.unit, f.unit/4)
+	if b.view.Link != "" {
+		head = b.phone(f, head)
+	}
 	b.write(b.view.Words.Question, font{
-		largest: 2.3 * f.unit, bold: true, colour: ink, align: fyne.TextAlignCenter, lines: 3,
-	}, f.head.inset(1.5*f.unit, f.unit/4))
+		largest: 2.3 * f.unit, bold: true, colour: b.colours.ink, align: fyne.TextAlignCenter, lines: 3,
+	}, head)
 }
 
 // thanksAbove puts thanks into the place of the question, and leaves the faces
 // where they are.
-func (b *board) thanksAbove(f frame, texts *i18n.Language) {
-	b.fill(f.head, accent)
+func (b *board) thanksAbove(f frame) {
+	b.fill(f.head, b.colours.accent)
 	in := f.head.inset(1.5*f.unit, f.unit/2)
 	upper := box{in.x, in.y, in.w, in.h * 0.6}
 	lower := box{in.x, in.y + upper.h, in.w, in.h - upper.h}
 	b.write(b.view.Words.Thanks, font{
-		largest: 3 * f.unit, bold: true, colour: white, align: fyne.TextAlignCenter, lines: 2,
+		largest: 3 * f.unit, bold: true, colour: b.colours.onAccent, align: fyne.TextAlignCenter, lines: 2,
 	}, upper)
-	b.write(texts.Text("change"), font{
-		largest: 1.2 * f.unit, colour: white, align: fyne.TextAlignCenter, lines: 2,
+	b.write(b.texts.Text("change"), font{
+		largest: 1.2 * f.unit, colour: b.colours.onAccent, align: fyne.TextAlignCenter, lines: 2,
 	}, lower)
 }
 
 // thanks fills the screen.
 func (b *board) thanks(f frame) {
-	b.fill(f.whole, accent)
-	b.poster(f, "check.svg", b.view.Words.Thanks, "", white)
+	b.fill(f.whole, b.colours.accent)
+	white := b.colours.onAccent
+	b.poster(f, poster{mark: "check.svg", title: b.view.Words.Thanks, ink: white})
 }
 
 // notice says why there is no question.
-func (b *board) notice(f frame, mark, title, more string) { b.poster(f, mark, title, more, ink) }
+func (b *board) notice(f frame, mark, key string) {
+	b.poster(f, poster{mark, b.texts.Text(key), b.texts.Text(key + "_more"), b.colours.ink, b.colours.soft})
+}
+
+// asleep is dark but for a few words.
+func (b *board) asleep(f frame) {
+	b.fill(f.whole, black)
+	b.poster(f, poster{"dim-night.svg", b.texts.Text("asleep"), b.texts.Text("asleep_more"), dim, dim})
+}
 
 // poster is a mark with a title and perhaps a sentence.
-func (b *board) poster(f frame, mark, title, more string, c color.Color) {
+type poster struct {
+	mark, title, more string
+	ink, soft         color.Color
+}
+
+func (b *board) poster(f frame, p poster) {
 	w, h := f.whole.w, f.whole.h
 	side := 6 * f.unit
 	top := (h - side - 6.5*f.unit) / 2
-	image := canvas.NewImageFromResource(b.look.marks[mark])
-	image.FillMode = canvas.ImageFillContain
-	b.objects = append(b.objects, box{(w - side) / 2, top, side, side}.put(image))
+	if p.more == "" {
+		top = (h - side - 4*f.unit) / 2
+	}
+	at := box{(w - side) / 2, top, side, side}
+	if p.mark == "check.svg" { // white already
+		b.add(at.put(canvas.NewImageFromResource(b.look.marks[p.mark])))
+	} else {
+		b.picture(p.mark, at)
+	}
 	in := box{1.5 * f.unit, top + side + f.unit/2, w - 3*f.unit, 3.5 * f.unit}
-	b.write(title, font{largest: 2.3 * f.unit, bold: true, colour: c, align: fyne.TextAlignCenter, lines: 1}, in)
-	if more != "" {
-		in.y, in.h = in.y+in.h, 3*f.unit
-		b.write(more, font{largest: f.unit, colour: soft, align: fyne.TextAlignCenter, lines: 2}, in)
+	b.write(p.title, font{largest: 2.3 * f.unit, bold: true, colour: p.ink, align: fyne.TextAlignCenter, lines: 1}, in)
+	if p.more != "" {
+		in.y, in.h = in.y+in.h, 3.2*f.unit
+		b.write(p.more, font{largest: f.unit, colour: p.soft, align: fyne.TextAlignCenter, lines: 2}, in)
 	}
 }
 
-// foot says what staff must know.
-func (b *board) foot(f frame, texts *i18n.Language) {
+// striped reports whether something is said above what the visitor reads.
+func (b *board) striped() bool {
+	if !b.view.Trouble && !b.view.Test {
+		return false
+	}
+	switch b.view.Screen {
+	case session.Reasons, session.Remarks:
+		return true
+	}
+	return b.view.Screen == session.Faces && len(b.view.Languages) > 0
+}
+
+// foot says what staff must know: at the bottom, or above the question while a
+// test leaves the bottom to the languages or to keys.
+func (b *board) foot(f frame) {
+	at, c := f.foot, b.colours.soft
 	var text string
-	c := soft
 	switch {
 	case b.view.Trouble:
-		text, c = texts.Text("trouble"), alarm
+		text, c = b.texts.Text("trouble"), b.colours.alarm
 	case b.view.Test:
-		text = texts.Text("test")
+		text = b.texts.Text("test")
 	default:
 		return
 	}
-	b.fill(f.foot, c)
-	b.write(text, font{largest: f.unit, bold: true, colour: white, align: fyne.TextAlignCenter, lines: 2}, f.foot.inset(f.unit, 0))
+	if b.striped() {
+		at = f.strip
+	}
+	b.fill(at, c)
+	b.write(text, font{largest: f.unit, bold: true, colour: b.colours.onAccent, align: fyne.TextAlignCenter, lines: 1}, at.inset(f.unit, 0))
 }
 
 // answers puts the faces and their words.
@@ -176,36 +291,38 @@ func (b *board) answers(f frame, pale bool) {
 	for i, c := range cells {
 		boxes[i] = c.words
 	}
-	set := font{largest: 1.2 * f.unit, colour: ink, lines: 3, top: !f.high}
+	set := b.font(font{largest: 1.2 * f.unit, colour: b.colours.ink, lines: 3, top: !f.high})
 	if f.high {
 		set.largest *= 1.25
 	}
 	if pale {
-		set.colour = soft
+		set.colour = b.colours.soft
 	}
 	size := set.size(captions, boxes)
 	for i, c := range cells {
 		set.align = c.align
-		b.objects = append(b.objects, set.set(captions[i], size, c.words)...)
+		b.add(set.set(captions[i], size, b.flip(c.words))...)
 	}
 	for i, c := range cells {
 		b.faces[i].rest(pale)
-		c.target.put(b.faces[i])
-		b.faces[i].place(box{c.face.x - c.target.x, c.face.y - c.target.y, c.face.w, c.face.h})
-		b.objects = append(b.objects, b.faces[i])
+		target, drawing := b.flip(c.target), b.flip(c.face)
+		target.put(b.faces[i])
+		b.faces[i].place(box{drawing.x - target.x, drawing.y - target.y, drawing.w, drawing.h})
+		b.add(b.faces[i])
 	}
 }
 
 // makeFaces makes the faces of the view's scale, if they are others than before.
 func (b *board) makeFaces() {
 	s := b.view.Scale
-	if b.scale == s.ID && len(b.faces) == s.Steps {
+	if b.scale == s.ID && len(b.faces) == s.Steps && b.plain == b.view.Contrast {
 		return
 	}
+	b.plain = b.view.Contrast
 	b.scale, b.faces = s.ID, make([]*face, s.Steps)
 	for i := range b.faces {
-		f := newNumber(strconv.Itoa(s.Lowest+i), b.look.colour(s.Steps, i))
-		if drawing, ok := b.look.face(s.Steps, i); ok {
+		f := newNumber(strconv.Itoa(s.Lowest+i), b.look.colour(s.Steps, i, b.plain))
+		if drawing, ok := b.look.face(s.Steps, i, b.plain); ok {
 			f = newPicture(drawing)
 		}
 		f.up = b.lift

@@ -77,7 +77,7 @@ func (f *face) begin() *face {
 
 // press shows that a finger is on the face.
 func (f *face) press() {
-	f.ring.StrokeColor, f.ring.StrokeWidth = ink, f.at.w/24
+	f.ring.StrokeColor, f.ring.StrokeWidth = usual.ink, f.at.w/24
 	f.ring.Refresh()
 }
 

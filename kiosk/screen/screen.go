@@ -1,8 +1,9 @@
 // Package screen draws what a kiosk shows on a touchscreen, and hears taps.
 //
 // It stands at both ends of the flow: it is the front of a kiosk/app, which hands
-// it each [session.View], and a source of kiosk/input. It has the only widgets of the program;
-// kiosk/window.go puts them into a window, tests into Fyne's test driver.
+// it each [session.View], and a source of kiosk/input. It has the only widgets of
+// the program; kiosk/window.go puts them into a window, tests into Fyne's test
+// driver.
 //
 // # Rules
 //
@@ -17,24 +18,29 @@
 //     visitor's.
 //   - A wide screen has its scale in a row, the best at the right, a high one in
 //     a column, the best on top: never in two lines, which would break the scale.
+//   - Arabic is written from the right: each line is split by direction and font
+//     into texts of their own, and the whole screen is mirrored, the scale too. A
+//     keyboard and the languages to choose from stay as they are.
+//   - Texts fit: they become smaller, and are cut only where a plan's own are
+//     longer than any screen.
+//   - The keyboard has no @, and a sentence asks for no name and no number.
 //   - Nothing moves. An idle screen is not drawn again.
 //
 // # What survives a crash
 //
 // Nothing. A tap that was not handed over is lost, and its visitor was not
 // thanked. Taps wait in memory while their receiver is busy; the toolkit never
-// waits for it.
+// waits for it. Nor does the kiosk wait for the toolkit: a screen that hangs takes
+// no taps any more, and nothing from those that were taken. A view that cannot be
+// drawn is said in the log and leaves the screen empty.
 //
 // The package must not know journals, plans or hubs, nor which window it is in.
-//
-// BUG(kiosk): [session.Reasons] and [session.Remarks] show the faces, so that
-// such a question ends as skipped or by its time-out; nothing in a plan of the
-// wire asks one yet.
 package screen
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -53,12 +59,14 @@ type Options struct {
 	// Now tells the time since boot, for the signals; nil leaves it to their
 	// receiver, who gets them a little later.
 	Now func() time.Duration
+	Log *slog.Logger // nil means slog.Default()
 }
 
 // Screen shows views and tells taps.
 type Screen struct {
 	now   func() time.Duration
-	board *board // touched in Fyne's own thread only
+	later func(func()) // has the toolkit's thread do something, soon
+	board *board       // touched in that thread only
 
 	mu      sync.Mutex
 	taps    []input.Signal
@@ -75,8 +83,11 @@ func New(o Options) (*Screen, error) {
 	if err != nil {
 		return nil, fmt.Errorf("screen: %w", err)
 	}
-	s := &Screen{now: o.Now, tapped: make(chan struct{}, 1)}
-	s.board = newBoard(look, s.tell)
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := &Screen{now: o.Now, later: fyne.Do, tapped: make(chan struct{}, 1)}
+	s.board = newBoard(look, s.tell, o.Log)
 	return s, nil
 }
 
@@ -93,7 +104,7 @@ func (s *Screen) Show(v session.View) {
 	s.drawing = true
 	s.mu.Unlock()
 	if !drawing {
-		fyne.Do(s.draw)
+		s.later(s.draw)
 	}
 }
 

@@ -29,6 +29,15 @@
 //   - A stuck button or a technician's gesture names presses that are already
 //     facts. If such a press is not durable yet, the fact about it follows when
 //     it is; if the press failed, there is nothing to name.
+//   - After a turn a touchscreen asks what the plan asks of that rating at that
+//     time of day: a reason, then perhaps a text. Each of the two can be skipped
+//     and ends by itself, and [feedback.FollowUpEnded] says how it ended: "done",
+//     "skipped" or "timeout". A text left half typed is kept or dropped as the
+//     plan says; one that was skipped is dropped. No question asks who somebody is.
+//   - A language that a visitor chose stays to the end of the visit.
+//   - Outside the opening hours, with a grace that the plan has added, the screen
+//     sleeps. Buttons are taken as ever, and a tap wakes it for 30 s: what counts
+//     is decided by the hub. A kiosk that does not know the time does not sleep.
 //   - A new plan takes effect at once: its fact goes before the next press's, an
 //     open turn or question ends, and thanks that are being shown stay.
 //

@@ -4,13 +4,16 @@ import (
 	"time"
 
 	"sourire/internal/feedback"
+	"sourire/internal/schedule"
 	"sourire/internal/wire"
 	"sourire/kiosk/input"
 )
 
 // Event is something that happens to a kiosk.
 type Event struct {
-	At    time.Duration // since this boot
+	At time.Duration // since this boot
+	// Wall is what time it is, as far as it is known; the zero Time: it is not.
+	Wall  time.Time
 	Cause Cause
 }
 
@@ -47,15 +50,6 @@ type Test struct{ On bool }
 // Clean locks the faces for cleaning, or unlocks them before the minute is over.
 type Clean struct{ On bool }
 
-// Reason says that the question "what was it?" was answered.
-type Reason struct{ Code string }
-
-// Comment says that a text was left. It ends the questions.
-type Comment struct{ Text string }
-
-// Skip says that the visitor wants to see no more questions.
-type Skip struct{}
-
 func (Finger) cause()  {}
 func (Stored) cause()  {}
 func (Failed) cause()  {}
@@ -63,23 +57,37 @@ func (Tick) cause()    {}
 func (NewPlan) cause() {}
 func (Test) cause()    {}
 func (Clean) cause()   {}
-func (Reason) cause()  {}
-func (Comment) cause() {}
-func (Skip) cause()    {}
 
 // Plan is what to ask and in which words. A State keeps it: whoever made it
 // changes nothing in it afterwards.
 type Plan struct {
 	ID    feedback.PlanID
 	Asked feedback.Asked
-	// Language is the one that visitors see first, a key of Words.
-	Language string
-	Words    map[string]wire.Words // by BCP 47 language
-	// Reasons are the codes to choose from after a rating; none: no question.
-	Reasons map[int][]string
-	// Comment offers a text field after the reasons.
-	Comment bool
+	// Language is the one that visitors see first, a key of Words. Languages are
+	// those that they may choose, it among them; fewer than two: no choice.
+	Language  string
+	Languages []string
+	Words     map[string]wire.Words // by BCP 47 language
+	// FollowUps are looked through in their order; the first that fits is asked.
+	FollowUps []wire.FollowUp
+	// KeepDraft keeps a comment that was left half typed.
+	KeepDraft bool
+	// Zone is that of the site, for FollowUps; nil is UTC. Outside of Hours the
+	// screen sleeps.
+	Zone  *time.Location
+	Hours *schedule.Schedule // nil: always open
+	// Contrast and Link are for the View.
+	Contrast bool
+	Link     string
 }
+
+// Whys are the codes of the questions for reasons, where a follow-up names none:
+// after a negative, a neutral and a positive rating.
+const (
+	WhyNegative = "why-negative"
+	WhyNeutral  = "why-neutral"
+	WhyPositive = "why-positive"
+)
 
 // Remark is a comment with its text, among the facts of an Output: whoever
 // appends it draws the salt and makes a [feedback.Comment] of it.
@@ -122,29 +130,39 @@ const (
 	Remarks                  // a text field
 	Locked                   // the faces are being cleaned
 	Technician               // how the kiosk is, after the technician's gesture
+	Asleep                   // dark, outside the opening hours
 )
 
 // String returns a word for the screen.
 func (s Screen) String() string {
-	names := [...]string{"closed", "faces", "thanks", "reasons", "remarks", "locked", "technician"}
+	names := [...]string{"closed", "faces", "thanks", "reasons", "remarks", "locked", "technician", "asleep"}
 	if s < 0 || int(s) >= len(names) {
 		return "unknown"
 	}
 	return names[s]
 }
 
-// View is what to show. But for the Reasons it never tells which face was
-// pressed.
+// Choice is a reason to choose from.
+type Choice struct{ Code, Text string }
+
+// View is what to show. But for the follow-up, which may depend on it, it never
+// tells which face was pressed.
 type View struct {
-	Screen   Screen
-	Scale    feedback.Scale // its Steps are the number of faces
-	Language string
-	Words    wire.Words // in that language
+	Screen    Screen
+	Scale     feedback.Scale // its Steps are the number of faces
+	Language  string
+	Languages []string   // to choose from; none: no choice
+	Words     wire.Words // in Language
 	// Change says that the thanks screen offers to change the answer: it shows
 	// the faces once more, and a tap on one is the same visitor's.
-	Change  bool
-	Reasons []string // the codes to choose from, on the screen Reasons
-	Test    bool     // the commissioning test is on
+	Change bool
+	// Ask is the question of the screens Reasons and Remarks, Choices are what
+	// there is to choose from on Reasons.
+	Ask      string
+	Choices  []Choice
+	Contrast bool   // black on white, and white on black
+	Link     string // the same question on the web, for a QR code; "": none
+	Test     bool   // the commissioning test is on
 	// Trouble says that the last press could not be stored.
 	Trouble bool
 }

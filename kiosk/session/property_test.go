@@ -3,13 +3,16 @@ package session_test
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"sourire/internal/feedback"
+	"sourire/internal/schedule"
 	"sourire/internal/visit"
+	"sourire/internal/wire"
 	"sourire/kiosk/input"
 	"sourire/kiosk/session"
 )
@@ -28,12 +31,23 @@ type world struct {
 	prompt  bool                  // the journal answers before anything else happens
 	folded  visit.State           // of what is durable
 	effects visit.Effects
+	ended   map[feedback.Seq]bool // presses whose questions ended
+	hours   schedule.Schedule
+	known   bool // what time it is
 	locked  bool // cleaning or test were on at the last press
 }
 
 func newWorld(t *rapid.T) *world {
+	day := []schedule.Span{{From: "00:05", Until: "24:00"}}
+	hours, err := schedule.New(schedule.Hours{Week: map[string][]schedule.Span{
+		"sun": day, "mon": day, "tue": day, "wed": day, "thu": day, "fri": day, "sat": day,
+	}}, time.UTC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &world{
-		T: t, next: 1, prompt: rapid.Bool().Draw(t, "prompt"), presses: map[feedback.Seq]bool{},
+		T: t, next: 1, prompt: rapid.Bool().Draw(t, "prompt"), hours: hours, known: rapid.Bool().Draw(t, "known"),
+		presses: map[feedback.Seq]bool{}, ended: map[feedback.Seq]bool{},
 	}
 }
 
@@ -41,11 +55,11 @@ func newWorld(t *rapid.T) *world {
 func (w *world) step(at time.Duration, c session.Cause) session.Output {
 	before, was := fmt.Sprintf("%+v", w.state), w.state
 	shown := w.state.View()
-	next, out := session.Step(w.state, session.Event{At: at, Cause: c})
+	next, out := session.Step(w.state, session.Event{At: at, Wall: w.wall(), Cause: c})
 	if after := fmt.Sprintf("%+v", was); after != before {
 		w.Fatalf("Step changed the state that it was given:\n%s\n%s", before, after)
 	}
-	again, _ := session.Step(was, session.Event{At: at, Cause: c})
+	again, _ := session.Step(was, session.Event{At: at, Wall: w.wall(), Cause: c})
 	if !reflect.DeepEqual(again, next) {
 		w.Fatalf("Step of %+v twice gives two states", c)
 	}
@@ -67,6 +81,10 @@ func (w *world) step(at time.Duration, c session.Cause) session.Output {
 	if presses != want {
 		w.Fatalf("got %d press facts after %+v, want %d", presses, c, want)
 	}
+	w.follow(out.Facts, shown)
+	if v := out.View; v.Words.Question == "" || v.Screen == session.Reasons && len(v.Choices) == 0 {
+		w.Fatalf("got nothing to read in %+v", v)
+	}
 	_, stored := c.(session.Stored)
 	if (out.Thank || out.View.Screen == session.Thanks && shown.Screen != session.Thanks) && !stored {
 		w.Fatalf("thanked after %+v", c)
@@ -78,6 +96,43 @@ func (w *world) step(at time.Duration, c session.Cause) session.Output {
 		w.open = append(w.open, out.Facts)
 	}
 	return out
+}
+
+// wall is the time of a day that begins ten minutes before midnight.
+func (w *world) wall() time.Time {
+	if !w.known {
+		return time.Time{}
+	}
+	return time.Date(2026, 11, 25, 23, 50, 0, 0, time.UTC).Add(w.now)
+}
+
+// follow holds what is said after a press to its rules: questions that were shown
+// end once, and nothing is said about a press after that.
+func (w *world) follow(facts []feedback.Fact, shown session.View) {
+	for _, f := range facts {
+		var about feedback.Seq
+		switch f := f.(type) {
+		case feedback.Reason:
+			about = f.Press
+		case session.Remark:
+			about = f.Press
+			if f.Text == "" || strings.TrimSpace(f.Text) != f.Text {
+				w.Fatalf("comment %q is kept", f.Text)
+			}
+		case feedback.FollowUpEnded:
+			about = f.Press
+		default:
+			continue
+		}
+		if w.ended[about] {
+			w.Fatalf("got %#v after the questions about it had ended", f)
+		}
+		// A tick that comes very late ends thanks and questions at once.
+		if s := shown.Screen; s != session.Reasons && s != session.Remarks && s != session.Thanks {
+			w.Fatalf("got %#v from the screen %v", f, s)
+		}
+		w.ended[about] = f.Kind() == feedback.KindEnd
+	}
 }
 
 // do takes an event now; a prompt journal answers at once.
@@ -163,8 +218,17 @@ func named(f feedback.Fact) []feedback.Seq {
 
 func (w *world) applyPlan(scale feedback.ScaleID) {
 	p := planOf(scale)
-	p.Reasons = map[int][]string{0: {"waiting"}, 1: {"dirty"}}
-	p.Comment = true
+	p.FollowUps = []wire.FollowUp{
+		{Ratings: []int{0}, Reasons: []string{"waiting"}},
+		{Ratings: []int{1}, Reasons: []string{"dirty", "waiting"}, Comment: true},
+		{Comment: true},
+	}
+	p.KeepDraft = rapid.Bool().Draw(w.T, "keep draft")
+	p.Languages = []string{"en", "fr"}
+	p.Words["fr"] = p.Words["en"]
+	if rapid.Bool().Draw(w.T, "hours") {
+		p.Hours = &w.hours
+	}
 	w.plan = p.Asked
 	w.do(session.NewPlan{Plan: p})
 }
@@ -207,11 +271,16 @@ func TestStep_Properties(t *testing.T) {
 				}
 				w.signal(input.Signal{Kind: input.Cleaning, Place: w.place("face"), Other: w.place("other")})
 			},
-			"away":    func(t *rapid.T) { w.signal(input.Signal{Kind: input.Away, Touch: true}) },
-			"reason":  func(t *rapid.T) { w.do(session.Reason{Code: "dirty"}) },
-			"comment": func(t *rapid.T) { w.do(session.Comment{Text: "hm"}) },
-			"skip":    func(t *rapid.T) { w.do(session.Skip{}) },
-			"plan":    func(t *rapid.T) { w.applyPlan(draw()) },
+			"away": func(t *rapid.T) { w.signal(input.Signal{Kind: input.Away, Touch: true}) },
+			"answer": func(t *rapid.T) {
+				kinds := []input.Kind{input.Reason, input.Typing, input.Comment, input.Skip, input.Language}
+				texts := []string{"dirty", "waiting", "", "en", "fr"}
+				w.signal(input.Signal{
+					Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Text: rapid.SampledFrom(texts).Draw(t, "text"), Touch: true,
+				})
+			},
+			"clock": func(t *rapid.T) { w.known = !w.known },
+			"plan":  func(t *rapid.T) { w.applyPlan(draw()) },
 			"test": func(t *rapid.T) {
 				test = !test
 				w.do(session.Test{On: test})
@@ -241,19 +310,29 @@ func TestStep_Properties(t *testing.T) {
 	})
 }
 
+// calm reports whether nothing goes on: at most the hours are looked at.
+func (w *world) calm() bool {
+	screen := w.state.View().Screen
+	if screen != session.Faces && screen != session.Asleep {
+		return false
+	}
+	next, out := session.Step(w.state, session.Event{At: w.now, Wall: w.wall(), Cause: session.Tick{}})
+	return len(out.Facts) == 0 && next.View().Language == "en" && next.View().Screen == screen && (out.Deadline == 0 || out.Deadline-w.now > session.AwakeTimeout)
+}
+
 // settle lets everything end by itself.
 func (w *world) settle(t *rapid.T) {
 	for range 100 {
 		for len(w.open) > 0 {
 			w.answer(true)
 		}
-		if w.out.Deadline == 0 {
+		if w.out.Deadline == 0 || w.calm() {
 			break
 		}
 		w.now = w.out.Deadline
 		w.step(w.now, session.Tick{})
 	}
-	if v := w.state.View(); w.out.Deadline != 0 || v.Screen != session.Faces {
+	if v := w.state.View(); !w.calm() || v.Language != "en" {
 		t.Fatalf("got screen %v with a deadline at %v, want the faces and none", v.Screen, w.out.Deadline)
 	}
 }

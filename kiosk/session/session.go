@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sourire/internal/feedback"
+	"sourire/internal/wire"
 	"sourire/kiosk/input"
 )
 
@@ -16,6 +17,8 @@ const (
 	CommentTimeout    = 60 * time.Second
 	CleaningTimeout   = 60 * time.Second
 	TechnicianTimeout = 10 * time.Second
+	LanguageTimeout   = 20 * time.Second // a language that was chosen, before anybody presses
+	AwakeTimeout      = 30 * time.Second // faces on a screen that was woken
 	// RetryTimeout is how long facts that are owed wait before they are tried
 	// again, if no press takes them along.
 	RetryTimeout = 5 * time.Second
@@ -28,6 +31,7 @@ type State struct {
 	plan    Plan
 	scale   feedback.Scale // of the plan; Steps is 0 before any
 	now     time.Duration  // the latest time an event brought
+	wall    time.Time      // what time that is; the zero Time: not known
 	screen  Screen
 	until   time.Duration // when the screen ends; 0: never
 	test    bool
@@ -45,6 +49,22 @@ type State struct {
 	epoch feedback.Epoch
 	last  [feedback.MaxSteps]feedback.Seq // durable press at each place; 0: none
 	about answer                          // what the questions are about
+
+	// asked is the follow-up of the screens Reasons and Remarks, draft what stands
+	// in its text field; over says that it is answered and the disk is not done.
+	asked *wire.FollowUp
+	draft string
+	over  bool
+
+	// language is the one that a visitor chose, "" for the plan's. While nobody
+	// has pressed it stays until languageUntil.
+	language      string
+	languageUntil time.Duration
+
+	// closed says that the site is, and lookAt when to see again; 0: never. The
+	// screen sleeps but for those who woke it, until awakeUntil; 0: nobody has.
+	closed             bool
+	lookAt, awakeUntil time.Duration
 
 	pending []group // appended and not answered, oldest first
 	owed    owed
@@ -73,6 +93,7 @@ type group struct {
 	rating int
 	flow   int64
 	owed   owed
+	done   bool // all questions are answered
 	// What was said about the press before it was durable.
 	stuck, gesture bool
 }
@@ -80,7 +101,7 @@ type group struct {
 // Step takes one event.
 func Step(s State, e Event) (State, Output) {
 	s.pending = slices.Clone(s.pending)
-	s.now = max(s.now, e.At)
+	s.now, s.wall = max(s.now, e.At), e.Wall
 	m := &step{State: s, at: e.At, press: group{press: -1}}
 	m.expire()
 	switch c := e.Cause.(type) {
@@ -99,12 +120,6 @@ func Step(s State, e Event) (State, Output) {
 		}
 	case Clean:
 		m.cleaning(c.On)
-	case Reason:
-		m.reason(c)
-	case Comment:
-		m.comment(c)
-	case Skip:
-		m.endQuestions("skipped")
 	}
 	return m.finish()
 }
@@ -128,6 +143,8 @@ func (m *step) rest() {
 		m.show(Closed, 0)
 	case m.clean != 0:
 		m.show(Locked, 0)
+	case m.closed && m.awakeUntil == 0:
+		m.show(Asleep, 0)
 	default:
 		m.show(Faces, 0)
 	}
@@ -148,8 +165,11 @@ func (m *step) expire() {
 		switch m.screen {
 		case Thanks:
 			m.rest()
-			if !m.pressPending() {
-				m.ask(ended)
+			if m.pressPending() {
+				break // its visitor is still there
+			}
+			if m.ask(ended); !m.visiting() {
+				m.leave()
 			}
 		case Reasons, Remarks:
 			m.endQuestions("timeout")
@@ -157,6 +177,10 @@ func (m *step) expire() {
 			m.rest()
 		}
 	}
+	if m.language != "" && !m.visiting() && m.now >= m.languageUntil {
+		m.leave()
+	}
+	m.look()
 }
 
 func (m *step) finger(s input.Signal) {
@@ -170,15 +194,20 @@ func (m *step) finger(s input.Signal) {
 		m.cleaning(m.clean == 0)
 	case input.Gesture:
 		m.noVotes(s)
-		if m.screen == Faces || m.screen == Thanks {
+		if m.screen == Faces || m.screen == Thanks || m.screen == Asleep {
 			m.show(Technician, m.now+TechnicianTimeout)
 		}
 	case input.Away:
 		m.turnUntil = 0
-		if m.screen == Thanks {
+		switch m.screen {
+		case Thanks:
 			m.about = answer{}
-			m.rest()
+			m.leave()
+		case Asleep:
+			m.wake()
 		}
+	default:
+		m.answered(s)
 	}
 }
 
@@ -206,6 +235,7 @@ func (m *step) pressed(s input.Signal) {
 		m.press.flow = m.flow
 	}
 	m.about = answer{}
+	m.languageUntil = m.now + LanguageTimeout
 	m.facts = append(m.facts, feedback.Press{Rating: rating, Held: max(0, s.Held.Milliseconds()), Flow: m.press.flow})
 }
 
@@ -253,10 +283,15 @@ func (m *step) stored(c Stored) {
 		clear(m.last[:])
 		m.about = answer{}
 		if m.screen == Reasons || m.screen == Remarks {
-			m.rest()
+			m.over = false
+			m.leave()
 		}
 	}
 	m.trouble = false
+	if g.done && m.over {
+		m.over, m.about = false, answer{}
+		m.show(Thanks, m.now+ThanksTimeout)
+	}
 	if g.press < 0 || g.press >= len(c.Seqs) {
 		return
 	}
@@ -298,6 +333,10 @@ func (m *step) failed() {
 		return
 	}
 	m.trouble = true
+	if g.done && m.over {
+		m.over, m.about = false, answer{}
+		m.leave()
+	}
 	m.owed |= g.owed
 	m.retryAt = m.now + RetryTimeout
 }
@@ -317,7 +356,8 @@ func (m *step) newPlan(c NewPlan) {
 	}
 	m.endQuestions("timeout")
 	m.turnUntil, m.about = 0, answer{}
-	m.plan, m.scale = c.Plan, scale
+	m.plan, m.scale, m.language = c.Plan, scale, ""
+	m.look()
 	if m.screen == Closed {
 		m.rest()
 	}
@@ -387,6 +427,11 @@ func (s *State) deadline() time.Duration {
 		}
 	}
 	earlier(s.clean)
+	earlier(s.lookAt)
+	earlier(s.awakeUntil)
+	if s.language != "" && !s.visiting() {
+		earlier(s.languageUntil)
+	}
 	if s.offersChange() {
 		earlier(s.turnUntil)
 	}
@@ -394,6 +439,11 @@ func (s *State) deadline() time.Duration {
 		earlier(s.retryAt)
 	}
 	return next
+}
+
+// visiting reports whether the screen is in the middle of a visit.
+func (s *State) visiting() bool {
+	return s.screen == Thanks || s.screen == Reasons || s.screen == Remarks
 }
 
 // offersChange reports whether a tap now would change the last answer.
@@ -404,11 +454,16 @@ func (s *State) offersChange() bool {
 // View returns what to show.
 func (s *State) View() View {
 	v := View{
-		Screen: s.screen, Scale: s.scale, Language: s.plan.Language, Words: s.plan.Words[s.plan.Language],
-		Change: s.offersChange(), Test: s.test, Trouble: s.trouble,
+		Screen: s.screen, Scale: s.scale, Language: s.plan.Language, Change: s.offersChange(),
+		Contrast: s.plan.Contrast, Link: s.plan.Link, Test: s.test, Trouble: s.trouble,
 	}
-	if s.screen == Reasons {
-		v.Reasons = s.plan.Reasons[s.about.rating]
+	if s.language != "" {
+		v.Language = s.language
 	}
+	if len(s.plan.Languages) > 1 {
+		v.Languages = s.plan.Languages
+	}
+	v.Words = s.plan.Words[v.Language]
+	s.question(&v)
 	return v
 }

@@ -30,6 +30,7 @@ type kiosk struct {
 	next  feedback.Seq
 	told  []feedback.Fact
 	slow  bool // leave facts unanswered
+	wall  time.Time
 }
 
 func newKiosk(t *testing.T, p session.Plan) *kiosk {
@@ -44,7 +45,7 @@ func (k *kiosk) step(at time.Duration, c session.Cause) []feedback.Fact {
 	k.t.Helper()
 	var facts []feedback.Fact
 	for {
-		k.state, k.out = session.Step(k.state, session.Event{At: at, Cause: c})
+		k.state, k.out = session.Step(k.state, session.Event{At: at, Wall: k.wall, Cause: c})
 		facts = append(facts, k.out.Facts...)
 		k.told = append(k.told, k.out.Facts...)
 		if len(k.out.Facts) == 0 || k.slow {
@@ -88,6 +89,10 @@ func tap(place int) session.Finger {
 
 func signal(kind input.Kind, place, other int) session.Finger {
 	return session.Finger{Signal: input.Signal{Kind: kind, Place: place, Other: other}}
+}
+
+func says(kind input.Kind, text string) session.Finger {
+	return session.Finger{Signal: input.Signal{Kind: kind, Text: text, Touch: true}}
 }
 
 const s = time.Second
@@ -351,7 +356,7 @@ func TestStep_AnotherEpoch(t *testing.T) {
 
 func TestStep_Questions(t *testing.T) {
 	p := planOf("smiley3")
-	p.Reasons, p.Comment = map[int][]string{0: {"waiting", "dirty"}}, true
+	p.FollowUps = []wire.FollowUp{{Ratings: []int{0}, Reasons: []string{"waiting", "dirty"}, Comment: true}}
 	tests := []struct {
 		name string
 		do   func(*kiosk)
@@ -359,20 +364,20 @@ func TestStep_Questions(t *testing.T) {
 	}{
 		{"answered", func(k *kiosk) {
 			k.wantScreen(session.Reasons)
-			k.step(15*s, session.Reason{Code: "dirty"})
+			k.step(15*s, says(input.Reason, "dirty"))
 			k.wantScreen(session.Remarks)
-			k.step(16*s, session.Comment{Text: "the door"})
+			k.step(16*s, says(input.Comment, "the door"))
 		}, []feedback.Fact{
 			feedback.Reason{Press: 2, Code: "dirty"},
 			session.Remark{Press: 2, Text: "the door"},
 			feedback.FollowUpEnded{Press: 2, How: "done"},
 		}},
 		{"skipped", func(k *kiosk) {
-			k.step(15*s, session.Skip{})
+			k.step(15*s, says(input.Skip, ""))
 		}, []feedback.Fact{feedback.FollowUpEnded{Press: 2, How: "skipped"}}},
 		{"no comment", func(k *kiosk) {
-			k.step(15*s, session.Reason{Code: "dirty"})
-			k.step(16*s, session.Comment{})
+			k.step(15*s, says(input.Reason, "dirty"))
+			k.step(16*s, says(input.Comment, " \n"))
 		}, []feedback.Fact{feedback.Reason{Press: 2, Code: "dirty"}, feedback.FollowUpEnded{Press: 2, How: "skipped"}}},
 		{"left alone", func(k *kiosk) {
 			k.step(29*s, session.Tick{})

@@ -11,8 +11,8 @@
 // before it; what that leaves out (a touchpoint, say) stays as it is locally.
 // The id of a plan is the hash of the hub's bytes, whatever was filled in.
 //
-// Words that a plan leaves out are filled in by this package, which has them in
-// French and English for each scale.
+// Words that a plan leaves out are filled in by this package from assets/survey,
+// which has them in eight languages for each scale.
 //
 // # What survives a crash
 //

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+	_ "time/tzdata"
 
 	"sourire/internal/feedback"
 	"sourire/internal/wire"
@@ -43,13 +47,13 @@ func TestSettings_Local(t *testing.T) {
 
 func TestSettings_EveryScaleHasWords(t *testing.T) {
 	for _, scale := range feedback.Scales() {
-		s := good(t)
-		s.Kiosk.Scale = string(scale.ID)
-		p, err := s.Local()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, language := range []string{"fr", "en"} {
+		for _, language := range []string{"fr", "en", "de", "es", "it", "fi", "ar", "zh"} {
+			s := good(t)
+			s.Kiosk.Scale, s.Kiosk.Language = string(scale.ID), language
+			p, err := s.Local()
+			if err != nil {
+				t.Fatal(err)
+			}
 			w := p.Words[language]
 			seen := map[string]bool{"": true}
 			for _, f := range w.Faces {
@@ -61,6 +65,57 @@ func TestSettings_EveryScaleHasWords(t *testing.T) {
 			if w.Question == "" || w.Thanks == "" || len(w.Faces) != scale.Steps {
 				t.Errorf("%s in %s: got %+v, want a question, thanks and %d faces", scale.ID, language, w, scale.Steps)
 			}
+		}
+	}
+}
+
+// A plan in a file is one that a hub could have sent.
+func TestSettings_LocalFromFile(t *testing.T) {
+	s := good(t)
+	s.Kiosk.PlanFile = filepath.Join(t.TempDir(), "plan.json")
+	if _, err := s.Local(); err == nil || !strings.Contains(err.Error(), "kiosk.plan_file") {
+		t.Errorf("got %v for a file that is not there", err)
+	}
+	const text = `{"v":1,"survey":"toilets","languages":["en","ar"],"follow_ups":[{"ratings":[0],"reasons":["cleanliness","waiting"],"comment":true}]}`
+	if err := os.WriteFile(s.Kiosk.PlanFile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Local()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.FromHub || string(p.Bytes) != text || p.Asked.Survey != "toilets" || p.Asked.Touchpoint != "exit" {
+		t.Errorf("got %+v, want the file's plan, completed by the settings", p)
+	}
+}
+
+// A plan brings languages, questions, hours and a link.
+func TestSettings_ReadEverything(t *testing.T) {
+	p, err := good(t).Read([]byte(`{"v":1,"languages":["ar","en","ar"],"words":{"en":{"question":"Q","texts":{"dirty":"Dirt","what":"What?"}},"ar":{"texts":{"dirty":"قذارة","what":"ماذا؟"}},"de":{"question":"F"}},
+		"follow_ups":[{"ratings":[0],"ask":"what","reasons":["dirty","waiting"]},{"comment":true}],"keep_draft":true,"contrast":true,
+		"zone":"Asia/Riyadh","hours":{"week":{"sun":[{"from":"09:00","until":"17:00"}]}},"link":"https://example.org/q"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Language != "ar" || !slices.Equal(p.Languages, []string{"ar", "en"}) || len(p.Words) != 2 {
+		t.Errorf("got %s of %v with %d words, want ar of ar and en", p.Language, p.Languages, len(p.Words))
+	}
+	if w := p.Words["ar"]; w.Question != "كيف كانت زيارتك؟" || w.Texts["dirty"] != "قذارة" || w.Texts["waiting"] != "الانتظار" || w.Comment == "" {
+		t.Errorf("got %+v in Arabic, want it completed", w)
+	}
+	if len(p.FollowUps) != 2 || !p.KeepDraft || !p.Contrast || p.Link != "https://example.org/q" || p.Zone.String() != "Asia/Riyadh" {
+		t.Errorf("got %+v", p.Plan)
+	}
+	at := func(clock string) time.Time {
+		v, err := time.ParseInLocation("2006-01-02 15:04", "2026-11-29 "+clock, p.Zone) // a Sunday
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for clock, want := range map[string]bool{"08:29": false, "08:30": true, "17:29": true, "17:30": false} {
+		if open, _ := p.Hours.At(at(clock)); open != want {
+			t.Errorf("open is %v at %s, want %v: half an hour around the hours", open, clock, want)
 		}
 	}
 }
@@ -92,9 +147,9 @@ func TestSettings_Read(t *testing.T) {
 			wire.Words{Question: "Q", Thanks: "Merci !", Faces: []string{"non", "oui"}},
 		},
 		{
-			"another language", `{"v":1,"words":{"fi":{"question":"Q","thanks":"K"}}}`,
+			"another language", `{"v":1,"words":{"pl":{"question":"Q","thanks":"K"}}}`,
 			feedback.Asked{Site: "main", Touchpoint: "exit", Survey: "visit", Scale: "smiley3"},
-			"fi",
+			"pl",
 			wire.Words{Question: "Q", Thanks: "K"},
 		},
 	}
@@ -107,7 +162,7 @@ func TestSettings_Read(t *testing.T) {
 			if p.Asked != tt.asked || string(p.Bytes) != tt.sent || p.ID != feedback.NewPlanID([]byte(tt.sent)) || !p.FromHub {
 				t.Errorf("got %+v, want %+v under the hash of the bytes", p, tt.asked)
 			}
-			if got := p.Words[p.Language]; p.Language != tt.language || fmt.Sprint(got) != fmt.Sprint(tt.words) {
+			if got := p.Words[p.Language]; p.Language != tt.language || got.Question != tt.words.Question || got.Thanks != tt.words.Thanks || fmt.Sprint(got.Faces) != fmt.Sprint(tt.words.Faces) {
 				t.Errorf("got %+v in %s, want %+v in %s", got, p.Language, tt.words, tt.language)
 			}
 		})
@@ -123,10 +178,21 @@ func badPlans() map[string]string {
 		`{}`:                    "version 0",
 		`{"v":1,"scale":"six"}`: "smiley3",
 		`{"v":1,"site":"A B"}`:  "site",
-		`{"v":1,"words":{"fr":{"question":"Q","faces":["a"]}}}`:         "1 faces",
-		`{"v":1,"words":{"fi":{"question":"Q"}}}`:                       "no thanks",
-		`{"v":1,"words":{"../../x":{"question":"Q","thanks":"T"}}}`:     "no language",
-		`{"v":1,"pad":"` + strings.Repeat("x", settings.MaxPlan) + `"}`: "65536",
+		`{"v":1,"words":{"fr":{"question":"Q","faces":["a"]}}}`:                                                   "1 faces",
+		`{"v":1,"languages":["pl"]}`:                                                                              "no question",
+		`{"v":1,"languages":["x"]}`:                                                                               "no language",
+		`{"v":1,"follow_ups":[{"reasons":["dirt"]}]}`:                                                             "no text for",
+		`{"v":1,"follow_ups":[{"ask":"w","reasons":["other"]}]}`:                                                  "no text for",
+		`{"v":1,"follow_ups":[{"reasons":["other","other"]}]}`:                                                    "twice",
+		`{"v":1,"follow_ups":[{"reasons":["waiting","staff","cleanliness","choice","price","comfort","other"]}]}`: "7 reasons",
+		`{"v":1,"follow_ups":[{"when":{"from":"9","until":"10:00"}}]}`:                                            "time of day",
+		`{"v":1,"zone":"Mars/Olympus"}`:                                                                           "time zone",
+		`{"v":1,"hours":{"week":{"mardi":[]}}}`:                                                                   "no day",
+		`{"v":1,"link":"javascript:alert(1)"}`:                                                                    "no web address",
+		`{"v":1,"words":{"pl":{"question":"Q","thanks":"D"}},"follow_ups":[{"comment":true}]}`:                    "comment",
+		`{"v":1,"words":{"pl":{"question":"Q"}}}`:                                                                 "no thanks",
+		`{"v":1,"words":{"../../x":{"question":"Q","thanks":"T"}}}`:                                               "no language",
+		`{"v":1,"pad":"` + strings.Repeat("x", settings.MaxPlan) + `"}`:                                           "65536",
 	}
 }
 

@@ -3,10 +3,8 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 
 	"sourire/internal/durable"
@@ -44,12 +42,8 @@ func OpenPlans(s Settings, log *slog.Logger) (*Plans, error) {
 }
 
 func (p *Plans) load() (Plan, error) {
-	file, err := os.Open(p.settings.Path(PlanFile))
+	bytes, err := readPlan(p.settings.Path(PlanFile))
 	if err != nil {
-		return Plan{}, err
-	}
-	bytes, err := io.ReadAll(io.LimitReader(file, MaxPlan+1))
-	if err := errors.Join(err, file.Close()); err != nil {
 		return Plan{}, err
 	}
 	return p.settings.Read(bytes)

@@ -25,7 +25,8 @@ type Settings struct {
 		Touchpoint string `toml:"touchpoint" help:"Id of the place on the site, such as exit or till-3."`
 		Survey     string `toml:"survey" help:"Id of the question that it asks."`
 		Scale      string `toml:"scale" help:"Scale of the answers: smiley3, smiley4, smiley5, csat5, csat7, csat10, nps, ces7 or binary."`
-		Language   string `toml:"language" help:"Language that visitors see first: fr, en, or one for which the hub's plan has words."`
+		Language   string `toml:"language" help:"Language that visitors see first: fr, en, de, es, it, fi, ar, zh, or one for which the plan has words."`
+		PlanFile   string `toml:"plan_file" help:"JSON file with a plan as a hub sends it, for a kiosk that has none: words, languages, questions after a rating, opening hours. What it leaves out is as set here."`
 	} `toml:"kiosk" help:"Which kiosk this is and what it asks. A plan from the hub goes before all but the id and the language."`
 	Buttons struct {
 		Lines      []string      `toml:"lines" help:"GPIO line of each button, worst face first, by its name or as chip label:number; sourire-kiosk pins lists them. Empty: this kiosk has no buttons." example:"GPIO17"`
@@ -112,7 +113,7 @@ func second[T any](_ T, err error) error { return err }
 func (s Settings) checkLanguage() error {
 	_, err := language.Parse(s.Kiosk.Language) // which knows the registered ones
 	if err != nil || !isLanguage(s.Kiosk.Language) {
-		return fmt.Errorf("setting kiosk.language %q is no language: write fr, en, or one for which the hub's plan has words", s.Kiosk.Language)
+		return fmt.Errorf("setting kiosk.language %q is no language: write fr, en, de, es, it, fi, ar, zh, or one for which the plan has words", s.Kiosk.Language)
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package settings
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
+	"sourire/assets"
 	"sourire/internal/feedback"
+	"sourire/internal/i18n"
 	"sourire/internal/wire"
 )
 
@@ -14,93 +17,58 @@ func baseOf(language string) string {
 	return strings.ToLower(base)
 }
 
-// lexicon holds the default words of one language.
+// lexicon holds the default words of one language for a scale.
 type lexicon struct {
-	language  string
-	thanks    string
-	questions map[feedback.ScaleID]string // "": every scale without one of its own
-	faces     map[feedback.ScaleID][]string
-	// worst and best stand behind the numbers at the ends of a scale without
-	// words for its steps.
-	worst, best map[feedback.ScaleID]string
-}
-
-// lexicons returns the default words.
-func lexicons() []lexicon {
-	return []lexicon{{
-		language: "fr",
-		thanks:   "Merci !",
-		questions: map[feedback.ScaleID]string{
-			"":       "Comment s’est passée votre visite ?",
-			"binary": "Avez-vous trouvé ce que vous cherchiez ?",
-			"nps":    "Nous recommanderiez-vous à un proche ?",
-			"ces7":   "A-t-il été facile d’obtenir ce que vous vouliez ?",
-		},
-		faces: map[feedback.ScaleID][]string{
-			"smiley3": {"mécontent", "neutre", "content"},
-			"smiley4": {"très mécontent", "mécontent", "content", "très content"},
-			"smiley5": {"très mécontent", "mécontent", "neutre", "content", "très content"},
-			"csat5":   {"très insatisfait", "insatisfait", "ni l’un ni l’autre", "satisfait", "très satisfait"},
-			"ces7": {
-				"très difficile", "difficile", "plutôt difficile", "ni l’un ni l’autre",
-				"plutôt facile", "facile", "très facile",
-			},
-			"binary": {"non", "oui"},
-		},
-		worst: map[feedback.ScaleID]string{"": "très insatisfait", "nps": "pas du tout"},
-		best:  map[feedback.ScaleID]string{"": "très satisfait", "nps": "certainement"},
-	}, {
-		language: "en",
-		thanks:   "Thank you!",
-		questions: map[feedback.ScaleID]string{
-			"":       "How was your visit?",
-			"binary": "Did you find what you were looking for?",
-			"nps":    "Would you recommend us to a friend?",
-			"ces7":   "Was it easy to get what you wanted?",
-		},
-		faces: map[feedback.ScaleID][]string{
-			"smiley3": {"unhappy", "neutral", "happy"},
-			"smiley4": {"very unhappy", "unhappy", "happy", "very happy"},
-			"smiley5": {"very unhappy", "unhappy", "neutral", "happy", "very happy"},
-			"csat5":   {"very dissatisfied", "dissatisfied", "neither", "satisfied", "very satisfied"},
-			"ces7": {
-				"very difficult", "difficult", "somewhat difficult", "neither",
-				"somewhat easy", "easy", "very easy",
-			},
-			"binary": {"no", "yes"},
-		},
-		worst: map[feedback.ScaleID]string{"": "very dissatisfied", "nps": "not at all"},
-		best:  map[feedback.ScaleID]string{"": "very satisfied", "nps": "certainly"},
-	}}
+	*i18n.Language
+	keys  []string
+	scale feedback.Scale
 }
 
 // defaultWords returns the words of a scale in every language that has some.
-func defaultWords(scale feedback.Scale) map[string]wire.Words {
-	words := make(map[string]wire.Words)
-	for _, l := range lexicons() {
-		words[l.language] = wire.Words{Question: either(l.questions, scale.ID), Thanks: l.thanks, Faces: l.steps(scale)}
+func defaultWords(scale feedback.Scale) (map[string]wire.Words, error) {
+	catalog, err := i18n.Load(assets.Survey(), "en")
+	if err != nil {
+		return nil, err
 	}
-	return words
+	all := make(map[string]wire.Words)
+	for _, language := range catalog.Languages() {
+		l := lexicon{language, catalog.Keys(language.Tag()), scale}
+		all[language.Tag()] = wire.Words{
+			Question: l.say("question"), Thanks: l.Text("thanks"), Faces: l.steps(), Comment: l.Text("comment"), Texts: l.texts(),
+		}
+	}
+	return all, nil
+}
+
+// say returns what there is for the scale, else what there is for all.
+func (l lexicon) say(key string) string {
+	if own := key + "_" + string(l.scale.ID); slices.Contains(l.keys, own) {
+		return l.Text(own)
+	}
+	return l.Text(key)
 }
 
 // steps returns a word for each step, its number where there is none.
-func (l lexicon) steps(scale feedback.Scale) []string {
-	if faces, ok := l.faces[scale.ID]; ok {
-		return faces
+func (l lexicon) steps() []string {
+	if key := "faces_" + string(l.scale.ID); slices.Contains(l.keys, key) {
+		return strings.Split(l.Text(key), " | ")
 	}
-	faces := make([]string, scale.Steps)
+	faces := make([]string, l.scale.Steps)
 	for i := range faces {
-		faces[i] = strconv.Itoa(scale.Lowest + i)
+		faces[i] = strconv.Itoa(l.scale.Lowest + i)
 	}
-	faces[0] += ", " + either(l.worst, scale.ID)
-	faces[scale.Steps-1] += ", " + either(l.best, scale.ID)
+	faces[0] += ", " + l.say("worst")
+	faces[l.scale.Steps-1] += ", " + l.say("best")
 	return faces
 }
 
-// either returns what there is for a scale, else what there is for all.
-func either(of map[feedback.ScaleID]string, scale feedback.ScaleID) string {
-	if s, ok := of[scale]; ok {
-		return s
+// texts returns what follow-ups may name, by its code.
+func (l lexicon) texts() map[string]string {
+	all := make(map[string]string)
+	for _, key := range l.keys {
+		if code, ok := strings.CutPrefix(key, "text_"); ok {
+			all[code] = l.Text(key)
+		}
 	}
-	return of[""]
+	return all
 }
