@@ -92,7 +92,8 @@ func Start(t *testing.T, o Options) *Machine {
 	deviceTree(t, dtb, common)
 	ctx, stop := context.WithTimeout(context.Background(), o.Life)
 	m := &Machine{t: t, stop: stop, ended: make(chan struct{}), console: &console{}}
-	args := append(common,
+	args := append([]string(nil), common...)
+	args = append(args,
 		"-display", "none", "-serial", "stdio", "-no-reboot", "-dtb", dtb,
 		"-kernel", filepath.Join(kernel, "vmlinuz"), "-initrd", initrd,
 		"-append", fmt.Sprintf("console=ttyAMA0 quiet panic=-1 %s=%s:%d", agent.Param, HostAddress, port),

@@ -156,8 +156,8 @@ func (f *Front) picture(now time.Time) (picture, time.Time) {
 		return p, f.thanks.Add(ThanksTime)
 	}
 	blink := func(half time.Duration) (on bool, next time.Time) {
-		n := now.Sub(f.since) / half
-		return n%2 == 0, f.since.Add((n + 1) * half)
+		age := now.Sub(f.since)
+		return age/half%2 == 0, f.since.Add(age - age%half + half)
 	}
 	switch f.mode {
 	case cleaning:

@@ -264,8 +264,11 @@ func (p *player) hashes(devices []*device) error {
 		for seq := feedback.Seq(0); seq <= d.last()+1; seq += stride {
 			got, known, err := p.store.HashAt(p.t.Context(), d.key(), seq)
 			want := seq == 0 || seq >= floor && seq <= d.last()
-			if err != nil || known != want || known && got != d.hashes[seq] {
-				return fmt.Errorf("%v: got hash %v, %v, %v after record %d of %d, of which %d were deleted", d.key(), got, known, err, seq, d.last(), floor)
+			if err != nil {
+				return fmt.Errorf("%v: hash after record %d: %w", d.key(), seq, err)
+			}
+			if known != want || known && got != d.hashes[seq] {
+				return fmt.Errorf("%v: got hash %v, %v after record %d of %d, of which %d were deleted", d.key(), got, known, seq, d.last(), floor)
 			}
 		}
 	}

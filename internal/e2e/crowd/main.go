@@ -35,7 +35,7 @@ func main() {
 //	open        visitors come
 //	close       and go
 //	window      measure anew
-//	cut         cut all connections at once
+//	cut         end all connections at once
 func obey(o options, in io.Reader, out io.Writer) error {
 	c, err := open(o)
 	if err != nil {

@@ -172,7 +172,7 @@ func do(q agent.Request, running map[string]*exec.Cmd) (agent.Answer, error) {
 	case agent.Unmount:
 		return agent.Answer{}, unix.Unmount(q.Path, 0)
 	case agent.Clock:
-		now := unix.NsecToTimeval(int64(q.Number) * 1e6)
+		now := unix.NsecToTimeval(q.Number * 1e6)
 		return agent.Answer{}, unix.Settimeofday(&now)
 	case agent.Off:
 		power(unix.LINUX_REBOOT_CMD_POWER_OFF)

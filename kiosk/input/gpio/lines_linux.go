@@ -32,11 +32,11 @@ func Chips() ([]Chip, error) {
 	var errs []error
 	seen := make(map[string]bool)
 	for _, path := range paths {
-		if real, err := filepath.EvalSymlinks(path); err == nil { // a Pi has an alias
-			if seen[real] {
+		if device, err := filepath.EvalSymlinks(path); err == nil { // a Pi has an alias
+			if seen[device] {
 				continue
 			}
-			seen[real] = true
+			seen[device] = true
 		}
 		c, err := readChip(path)
 		switch {
