@@ -71,7 +71,7 @@ func TestPack_bytes(t *testing.T) {
 		kiosks, each, size int
 	}{
 		{"full batches", 2, 200, 200},
-		{"single presses of 10 kiosks", 10, 40, 1},
+		{"single presses of 3 kiosks", 3, 40, 1},
 	} {
 		for _, kind := range []string{"sqlite", "postgres"} {
 			t.Run(c.name+"/"+kind, func(t *testing.T) {
