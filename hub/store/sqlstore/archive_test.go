@@ -7,5 +7,6 @@ import (
 )
 
 func TestStore_archive(t *testing.T) {
+	t.Parallel() // what takes long shares the cores
 	storetest.Archive(t, create)
 }

@@ -94,7 +94,7 @@ func fillAll(t *testing.T, path string) {
 	defer db.Close()
 	for table, values := range map[string]string{
 		"comment":   "(source, seq, salt, text, at) VALUES (1, 5, X'', 'a' || char(0) || 'é', 7)",
-		"floor":     "(source, seq, hash, state) VALUES (1, 0, zeroblob(16), CAST('{}' AS BLOB))",
+		"floor":     "(source, seq, hash, state) VALUES (99, 0, zeroblob(16), CAST('{}' AS BLOB))",
 		"audit":     "(at, who, what, was, became) VALUES (1, 'Zoé', 'keep', '', '{}')",
 		"retention": "(one, at, deleted, upto) VALUES (1, 5, '{\"records\":1}', '{}')",
 		"site":      "(id, name, zone) VALUES ('store-1', 'Zoé''s', 'Europe/Paris')",
@@ -262,6 +262,7 @@ func TestCopy_notEmpty(t *testing.T) {
 			if _, err := file.CopyTo(t.Context(), db, sqlstore.CopyOptions{}); err != nil {
 				t.Fatal(err)
 			}
+			server.Exec(address, "ALTER TABLE audit DISABLE TRIGGER USER")
 			for _, other := range tables {
 				if other != name {
 					server.Exec(address, `TRUNCATE "`+other+`"`)
@@ -334,7 +335,8 @@ func TestCopy_guardsItsTarget(t *testing.T) {
 	}
 	r, err := verify.Run(t.Context(), second, "", nil)
 	if err != nil || !r.OK() || len(r.Findings) != 2 {
-		t.Errorf("got %+v, %v, want the other copy whole", r, err)
+		t.Errorf("got %v, %d journals, %v, want the other copy whole", r.Problems, len(r.Findings), err)
+
 	}
 	if _, err := waits.TakeOver(t.Context()); err != nil {
 		t.Error(err)

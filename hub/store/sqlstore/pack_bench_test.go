@@ -66,6 +66,7 @@ func BenchmarkPack(b *testing.B) {
 // 120 days, of which the last two and what is too short to pack are rows. What stays
 // rows of a kiosk is about the same at any time, so that more days give less.
 func TestPack_bytes(t *testing.T) {
+	t.Parallel() // what takes long shares the cores
 	for _, c := range []struct {
 		name               string
 		kiosks, each, size int

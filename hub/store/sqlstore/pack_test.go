@@ -84,6 +84,7 @@ func packing(t *testing.T, create func(t *testing.T) storetest.Database) func(t 
 }
 
 func TestStore_packed(t *testing.T) {
+	t.Parallel() // what takes long shares the cores
 	t.Run("ingest", func(t *testing.T) { storetest.Ingest(t, packing(t, create)) })
 	t.Run("archive", func(t *testing.T) { storetest.Archive(t, packing(t, create)) })
 }

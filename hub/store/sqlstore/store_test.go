@@ -15,10 +15,12 @@ import (
 )
 
 func TestStore_ingest(t *testing.T) {
+	t.Parallel() // what takes long shares the cores
 	storetest.Ingest(t, create)
 }
 
 func TestStore_delivery(t *testing.T) {
+	t.Parallel() // what takes long shares the cores
 	storetest.Delivery(t, create)
 }
 
