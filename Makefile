@@ -14,7 +14,7 @@ WHOLE  := internal/e2e internal/vmtest
 WHOLES  = $(patsubst %,./%/...,$(wildcard $(WHOLE)))
 STORE  := ./hub/store/sqlstore
 RACED   = $(shell $(GO) list ./... | grep -v -E '/($(subst $() ,|,$(WHOLE) $(STORE:./%=%)))(/|$$)')
-SOAKED := ./internal/e2e ./kiosk/fleetsim
+SOAKED := ./internal/e2e ./internal/vmtest ./kiosk/fleetsim
 SCREEN := kiosk/screen
 WINDOW := gui,x11,gles,no_emoji,migrated_fynedo
 HEADERS := x11 xcursor xrandr xi xinerama xxf86vm gl egl glesv2
