@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync/atomic"
+	"time"
 
+	"sourire/internal/run"
 	"sourire/internal/wire"
 	"sourire/kiosk/app"
 	"sourire/kiosk/clock"
@@ -97,16 +98,22 @@ func (h *hardware) run(ctx context.Context, o app.Options) error {
 	if h.lamps == nil {
 		return k.Run(ctx)
 	}
-	lit, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 1)
-	go func() { done <- h.lamps.Run(lit) }()
-	err = k.Run(ctx)
-	stop()
-	errs := []error{err, <-done}
+	g := run.NewGroup(ctx, run.Options{Log: o.Log, StopTimeout: stopTimeout})
+	g.Closer("lines of lamps", h.close)
+	g.Start("lamps", h.lamps.Run)
+	g.Start("kiosk", k.Run)
+	return g.Wait()
+}
+
+// stopTimeout is how long a kiosk may take to stop: its parts have five seconds each.
+const stopTimeout = time.Minute
+
+// close gives the lines of lamps up; the lamps have said what is wrong with them.
+func (h *hardware) close() error {
 	for _, out := range h.outputs {
-		_ = out.Close() // the lamps have said what is wrong with it
+		_ = out.Close()
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // fronts are several, in the order in which they are told.

@@ -1,7 +1,9 @@
 // Package agent is what the host and the machine of internal/vmtest say to each
 // other: lines of JSON, one answer for each request.
 //
-// It stands beside the line, in tests only, and keeps nothing.
+// It stands beside the line, in tests only: internal/vmtest asks, and its guest, the
+// first process of the machine, answers. Nothing is kept and a crash of the machine
+// ends the conversation. The package must not know kiosks, nor what a test wants.
 package agent
 
 // Param is the kernel's parameter that says where the machine finds the host:
