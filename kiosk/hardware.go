@@ -105,8 +105,8 @@ func (h *hardware) run(ctx context.Context, o app.Options) error {
 	return g.Wait()
 }
 
-// stopTimeout is how long a kiosk may take to stop: its parts have five seconds each.
-const stopTimeout = time.Minute
+// stopTimeout is for all parts of a kiosk together, which have five seconds each.
+const stopTimeout = 30 * time.Second
 
 // close gives the lines of lamps up; the lamps have said what is wrong with them.
 func (h *hardware) close() error {

@@ -78,9 +78,6 @@ func window(ctx context.Context, o app.Options, kiosk func(context.Context, app.
 	return g.Stop()
 }
 
-// stopTimeout is for all parts of a kiosk together.
-const stopTimeout = 30 * time.Second
-
 // front shows nothing any more when the end has begun: by then the toolkit may
 // be gone, and what is sent to it hangs or panics.
 type front struct {
