@@ -336,7 +336,6 @@ func TestCopy_guardsItsTarget(t *testing.T) {
 	r, err := verify.Run(t.Context(), second, "", nil)
 	if err != nil || !r.OK() || len(r.Findings) != 2 {
 		t.Errorf("got %v, %d journals, %v, want the other copy whole", r.Problems, len(r.Findings), err)
-
 	}
 	if _, err := waits.TakeOver(t.Context()); err != nil {
 		t.Error(err)
