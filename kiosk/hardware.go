@@ -22,6 +22,7 @@ type hardware struct {
 	buttons *gpio.Buttons
 	outputs []*gpio.Output
 	lamps   *lamp.Front
+	clock   *clock.System             // of lamps
 	kiosk   atomic.Pointer[app.Kiosk] // once it is there
 }
 
@@ -39,6 +40,10 @@ func newHardware(s settings.Settings, log *slog.Logger) (*hardware, error) {
 	}
 	if len(s.Lamps.Lines) == 0 && s.Lamps.Buzzer == "" {
 		return h, nil
+	}
+	var err error
+	if h.clock, err = clock.New(); err != nil {
+		return nil, err
 	}
 	o := lamp.Options{Log: log, Good: h.good}
 	output := func(line string) *gpio.Output {
@@ -74,8 +79,7 @@ func (h *hardware) good() []bool {
 	if k := h.kiosk.Load(); k != nil {
 		settled = k.Link().Settled
 	}
-	c, err := clock.New()
-	return []bool{heard, settled, err == nil && c.Now().Trusted}
+	return []bool{heard, settled, h.clock.Now().Trusted}
 }
 
 // run runs a kiosk whose front the lamps are, too, and switches them off behind it.

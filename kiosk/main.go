@@ -3,8 +3,9 @@
 //
 // This package holds flags and sub-commands only, one file each; kiosk/app
 // composes the kiosk from the parts of the line. It stands over the line, keeps
-// nothing that a crash could cost, and must not know how any part works. The
-// window is the one exception to "flags only": window.go, built with -tags gui,
+// nothing that a crash could cost, and must not know how any part works. There are
+// two exceptions to "flags only": hardware.go makes buttons and lamps of settings,
+// and window.go, built with -tags gui,
 // is where a toolkit takes over the main goroutine; without that tag
 // window_stub.go stands in its place and refuses.
 package main

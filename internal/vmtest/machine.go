@@ -320,6 +320,11 @@ func (m *Machine) Kill() {
 
 func (m *Machine) close() {
 	m.Kill()
+	if m.qtest != nil { // its reader ends with it
+		_ = m.qtest.Close()
+		for range m.lines {
+		}
+	}
 	if m.t.Failed() {
 		m.t.Logf("the console:\n%s", m.console)
 	}

@@ -13,9 +13,10 @@ const (
 	bootIDFile = "/proc/sys/kernel/random/boot_id"
 
 	// From linux/time.h and linux/timex.h.
-	clockBootTime = 7
-	staUnsync     = 0x0040
-	timeError     = 5
+	clockMonotonic = 1
+	clockBootTime  = 7
+	staUnsync      = 0x0040
+	timeError      = 5
 )
 
 // New returns the machine's clock, or says that this machine has none of the
@@ -37,11 +38,22 @@ func (s *System) Now() Reading {
 	return Reading{BootID: s.bootID, Since: since, Wall: time.Now().Round(0), Trusted: synchronised()}
 }
 
-// sinceBoot reads CLOCK_BOOTTIME (clock_gettime(2)), for which the standard
-// library has no name.
-func sinceBoot() (time.Duration, error) {
+// SinceBoot returns the time since boot, and what that is ahead of the monotonic
+// clock by which the kernel stamps events of devices: the time for which the
+// machine was suspended. Both are 0 on a machine for which New fails.
+func SinceBoot() (now, ahead time.Duration) {
+	mono, _ := read(clockMonotonic)
+	now, _ = read(clockBootTime)
+	return now, now - mono
+}
+
+// sinceBoot reads CLOCK_BOOTTIME, for which the standard library has no name.
+func sinceBoot() (time.Duration, error) { return read(clockBootTime) }
+
+// read reads a clock (clock_gettime(2)).
+func read(id uintptr) (time.Duration, error) {
 	var t syscall.Timespec
-	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockBootTime, uintptr(unsafe.Pointer(&t)), 0)
+	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, id, uintptr(unsafe.Pointer(&t)), 0)
 	if errno != 0 {
 		return 0, fmt.Errorf("clock: the time since boot cannot be read: %w", errno)
 	}

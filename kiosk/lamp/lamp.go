@@ -122,7 +122,8 @@ func (f *Front) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return f.off()
+			f.set(picture{lamps: make([]bool, len(f.o.Lamps))})
+			return nil
 		case <-f.wake:
 		case <-timer.C:
 		}
@@ -203,10 +204,4 @@ func (f *Front) set(p picture) {
 		f.o.Log.Error("not every lamp can be switched; presses are stored all the same", "err", err)
 	}
 	f.failed = err != nil
-}
-
-// off darkens everything.
-func (f *Front) off() error {
-	f.set(picture{lamps: make([]bool, len(f.o.Lamps))})
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"sourire/internal/setting"
 	"sourire/kiosk/settings"
@@ -67,6 +68,15 @@ func TestSettings_Check(t *testing.T) {
 		{"scale", func(s *settings.Settings) { s.Kiosk.Scale = "smiley6" }, []string{"kiosk.scale", "smiley5"}},
 		{"language", func(s *settings.Settings) { s.Kiosk.Language = "français" }, []string{"kiosk.language", "fr"}},
 		{"no language", func(s *settings.Settings) { s.Kiosk.Language = "" }, []string{"kiosk.language", "fr"}},
+		{"buttons for other faces", func(s *settings.Settings) { s.Buttons.Lines = []string{"a", "b"} }, []string{"buttons.lines", "2 lines", "smiley3 has 3 faces"}},
+		{"a line of two buttons", func(s *settings.Settings) { s.Buttons.Lines = []string{"a", "b", "a"} }, []string{"buttons.lines", `"a" twice`}},
+		{"a line of a button and a lamp", func(s *settings.Settings) {
+			s.Buttons.Lines, s.Lamps.Lines = []string{"a", "b", "c"}, []string{"c"}
+		}, []string{"lamps.lines", `"c" twice`}},
+		{"a lamp without a line", func(s *settings.Settings) { s.Lamps.Lines = []string{""} }, []string{"lamps.lines", "empty name"}},
+		{"a debounce that swallows presses", func(s *settings.Settings) {
+			s.Buttons.Lines, s.Buttons.Debounce = []string{"a", "b", "c"}, 20*time.Millisecond
+		}, []string{"buttons.debounce", "15ms"}},
 		{"address", func(s *settings.Settings) { s.Hub.Address = "hub:1883" }, []string{"hub.address", "mqtt://"}},
 		{"two keys", func(s *settings.Settings) { s.Hub.Key, s.Hub.KeyFile = "a", "b" }, []string{"hub.key", "hub.key_file", "keep one"}},
 		{"authority in the clear", func(s *settings.Settings) { s.Hub.CAFile = "ca.pem" }, []string{"hub.ca_file", "mqtts://"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/warthog618/go-gpiocdev/uapi"
 	"golang.org/x/sys/unix"
 
+	"sourire/kiosk/clock"
 	"sourire/kiosk/input"
 )
 
@@ -40,12 +41,12 @@ func (b *Buttons) Run(ctx context.Context, emit func(input.Signal)) error {
 		_ = unix.Close(wake)
 	}()
 	for ctx.Err() == nil {
-		now, _ := clocks()
+		now, _ := clock.SinceBoot()
 		r.openAll(now)
 		if err := r.wait(wake, now); err != nil {
 			return err
 		}
-		now, ahead := clocks()
+		now, ahead := clock.SinceBoot()
 		r.hear(now, ahead)
 		for _, s := range r.panel.take(now) {
 			emit(s)
@@ -53,17 +54,6 @@ func (b *Buttons) Run(ctx context.Context, emit func(input.Signal)) error {
 		r.note(r.panel)
 	}
 	return nil
-}
-
-// clocks returns the time since boot, and what that is ahead of the clock by which
-// the kernel stamps edges: the time for which the machine was suspended.
-func clocks() (now, ahead time.Duration) {
-	var boot, mono unix.Timespec
-	// They exist since Linux 2.6.39 and cannot fail.
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono)
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot)
-	now = time.Duration(boot.Nano())
-	return now, now - time.Duration(mono.Nano())
 }
 
 // runner is a Run at work.
