@@ -50,7 +50,9 @@ func TestButtons_RunWithoutLines(t *testing.T) {
 
 // missing reports whether a line was looked for and not found, or could not be
 // found because this user may not open the chips of this machine.
-func missing(err error) bool { return errors.Is(err, gpio.ErrNoLine) || errors.Is(err, os.ErrPermission) }
+func missing(err error) bool {
+	return errors.Is(err, gpio.ErrNoLine) || errors.Is(err, os.ErrPermission)
+}
 
 func TestNew_Refuses(t *testing.T) {
 	for want, lines := range map[string][]gpio.Line{
